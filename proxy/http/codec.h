@@ -1,0 +1,151 @@
+// Wire codecs without I/O: bytes in become events, verbs become bytes. HTTP/1 and HTTP/2 have the same two faces, so
+// the exchange and the attempt do not know which one they speak.
+//
+//   server: Connection ── feed(bytes) ──► ServerCodec ── on_stream_begin ──► ServerStreamEvents (an Exchange)
+//           Connection ◄── produce(out) ── ServerCodec ◄── send_head/body/trailers ── Exchange
+//   client: the mirror image, with ClientCodec::start() in place of on_stream_begin.
+//
+// Events are only raised from inside feed(); the receiver records them and marks itself ready. Verbs are only called
+// from outside feed(); what they produce waits in the codec until produce(). So neither side is ever re-entered.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "proxy/base/arena.h"
+#include "proxy/base/chain.h"
+#include "proxy/base/error.h"
+#include "proxy/http/message.h"
+
+namespace pillion::http {
+
+// Limits of one connection; defaults are safe. Each is counted when hit by the owner, from the error's code.
+struct CodecLimits {
+  uint32_t head_bytes_max = 60 * 1024;        // names and values of one head, URL included (HCM max_request_headers_kb)
+  uint32_t headers_max = 100;                 // fields in one head or trailer (max_headers_count)
+  uint32_t concurrent_streams_max = 1024;     // HTTP/2, offered to the peer
+  uint32_t stream_window_bytes = 256 * 1024;  // HTTP/2 initial_stream_window_size
+  uint32_t connection_window_bytes = 1024 * 1024;
+  uint32_t stream_buffer_bytes =
+      256 * 1024;                         // output of one stream held back by the peer's window, before is_congested()
+  uint32_t outbound_frames_max = 10'000;  // HTTP/2 frames queued and not yet produced
+  uint32_t outbound_control_frames_max = 1'000;
+  uint32_t empty_frames_max = 1;         // consecutive inbound frames without payload and END_STREAM
+  uint32_t resets_per_minute_max = 200;  // RST_STREAM received, or sent because of the peer's errors
+  bool accept_http10 = true;
+};
+
+// One request/response on a connection, as seen by the codec's user. Owned by the codec; valid from on_stream_begin or
+// start() until on_stream_closed, or until the user detached by reset() or detach().
+class Stream {
+ public:
+  virtual void send_body(Chain&& data, bool end) = 0;
+  virtual void send_trailers(const HeaderMap& trailers) = 0;  // ends the stream's output
+  virtual void reset(Code why) = 0;  // RST_STREAM; on HTTP/1 the connection is over. No more events for this stream
+  // The user is done with it: both directions ended or it no longer cares. No more events.
+  virtual void detach() = 0;
+  // Flow control of what was received: the user passed `bytes` on (HTTP/2 opens the peer's window; HTTP/1: nothing).
+  virtual void consume(size_t bytes) = 0;
+  // Backpressure of what is sent: bytes held back by the peer's stream window.
+  virtual size_t buffered_bytes() const = 0;
+  virtual bool is_congested() const = 0;  // on_drained follows when it no longer is
+  // After a 101, or a 2xx to CONNECT: bytes pass in both directions as body, without framing on HTTP/1.
+  virtual uint64_t id() const = 0;
+
+ protected:
+  ~Stream() = default;
+};
+
+class ServerStream : public Stream {
+ public:
+  virtual void send_informational(const ResponseHead& head) = 0;  // 100, 103; 101 goes through send_head
+  virtual void send_head(const ResponseHead& head, bool end) = 0;
+};
+
+class ClientStream : public Stream {
+ public:
+  virtual void send_head(const RequestHead& head, bool end) = 0;
+};
+
+// The receiver of one stream's events. `end` says that nothing follows in that direction.
+class StreamEvents {
+ public:
+  virtual Arena& arena() = 0;                          // heads of this stream are built in it
+  virtual void on_body(Chain&& data, bool end) = 0;    // data may be empty when end is set
+  virtual void on_trailers(HeaderMap&& trailers) = 0;  // ends this direction
+  virtual void on_reset(const Error& why) = 0;         // the stream is gone, or the connection under it. Last event
+  virtual void on_drained() = 0;                       // output may go on
+
+ protected:
+  ~StreamEvents() = default;
+};
+
+class ServerStreamEvents : public StreamEvents {
+ public:
+  virtual void on_request_head(RequestHead&& head, bool end) = 0;
+
+ protected:
+  ~ServerStreamEvents() = default;
+};
+
+class ClientStreamEvents : public StreamEvents {
+ public:
+  virtual void on_informational(ResponseHead&& head) = 0;  // 100, 102, 103 …, never 101
+  virtual void on_response_head(ResponseHead&& head, bool end) = 0;
+
+ protected:
+  ~ClientStreamEvents() = default;
+};
+
+class ServerCodecEvents {
+ public:
+  // A request begins. The events object must live until its last event, or until it detached.
+  virtual ServerStreamEvents& on_stream_begin(ServerStream& stream) = 0;
+
+ protected:
+  ~ServerCodecEvents() = default;
+};
+
+// What both kinds of connection have in common.
+class Codec {
+ public:
+  virtual ~Codec() = default;
+  // Consumes what it can; what it leaves in `in` (pipelined requests behind an unfinished one) is shown again. An error
+  // ends the connection after produce() has given out what the peer should still hear (400, GOAWAY).
+  virtual Expected<void> feed(Chain& in) = 0;
+  virtual void on_eof() = 0;                              // the peer's FIN: streams that still wait get on_reset
+  virtual void on_connection_lost(const Error& why) = 0;  // each open stream gets on_reset
+  virtual bool wants_produce() const = 0;
+  // Appends at most about `budget` bytes to `out`; call again when the transport has drained.
+  virtual void produce(Chain& out, size_t budget) = 0;
+  virtual size_t active_streams() const = 0;
+  virtual Version version() const = 0;
+  // Nothing more will be said or heard: the owner closes the transport once it has written everything.
+  virtual bool is_finished() const = 0;
+  // HTTP/1: stop feeding, the current request is complete but not answered (no read-ahead beyond one pipelined head).
+  virtual bool wants_pause() const = 0;
+};
+
+class ServerCodec : public Codec {
+ public:
+  // Graceful end. HTTP/1: `connection: close` on the next response. HTTP/2: GOAWAY(2^31-1), then with `last` the real
+  // one.
+  virtual void start_drain(bool last) = 0;
+};
+
+class ClientCodec : public Codec {
+ public:
+  virtual bool can_start() const = 0;                           // room for one more stream now
+  virtual uint32_t streams_max() const = 0;                     // HTTP/1: 1; HTTP/2: the peer's SETTINGS
+  virtual ClientStream& start(ClientStreamEvents& events) = 0;  // requires can_start()
+  virtual bool is_going_away() const = 0;                       // GOAWAY or connection: close was seen; no new streams
+  virtual void ping() = 0;                                      // HTTP/2 keep-alive; nothing on HTTP/1
+  virtual bool awaits_pong() const = 0;
+};
+
+std::unique_ptr<ServerCodec> make_h1_server(ChunkPool& chunks, ServerCodecEvents& events, const CodecLimits& limits);
+std::unique_ptr<ServerCodec> make_h2_server(ChunkPool& chunks, ServerCodecEvents& events, const CodecLimits& limits);
+std::unique_ptr<ClientCodec> make_h1_client(ChunkPool& chunks, const CodecLimits& limits);
+std::unique_ptr<ClientCodec> make_h2_client(ChunkPool& chunks, const CodecLimits& limits);
+
+}  // namespace pillion::http

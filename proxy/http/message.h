@@ -1,0 +1,146 @@
+// The values that travel through the proxy: heads and header maps. They hold views into the arena of the exchange they
+// belong to, so building, changing and dropping them costs no allocation of their own.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "proxy/base/arena.h"
+
+namespace pillion::http {
+
+// Names that the proxy itself looks at. Finding one of these is a scan over small integers instead of strings.
+// The spelling here is the lower-case one of HTTP/2.
+#define PILLION_HEADER_NAMES(X)                                                                                        \
+  X(accept_encoding, "accept-encoding")                                                                                \
+  X(age, "age") X(authorization, "authorization") X(connection, "connection") X(content_encoding, "content-encoding")  \
+      X(content_length, "content-length") X(content_type, "content-type") X(cookie, "cookie") X(date, "date") X(       \
+          expect, "expect") X(grpc_message, "grpc-message") X(grpc_status, "grpc-status")                              \
+          X(grpc_timeout, "grpc-timeout") X(host, "host") X(http2_settings, "http2-settings") X(                       \
+              keep_alive, "keep-alive") X(location, "location") X(origin, "origin")                                    \
+              X(proxy_connection, "proxy-connection") X(retry_after, "retry-after") X(server, "server") X(             \
+                  set_cookie, "set-cookie") X(te, "te") X(trailer, "trailer")                                          \
+                  X(transfer_encoding, "transfer-encoding") X(upgrade, "upgrade") X(user_agent, "user-agent") X(       \
+                      via, "via") X(x_envoy_attempt_count, "x-envoy-attempt-count")                                    \
+                      X(x_envoy_decorator_operation, "x-envoy-decorator-operation") X(                                 \
+                          x_envoy_expected_rq_timeout_ms, "x-envoy-expected-rq-timeout-ms")                            \
+                          X(x_envoy_external_address, "x-envoy-external-address")                                      \
+                              X(x_envoy_internal, "x-envoy-internal") X(x_envoy_max_retries, "x-envoy-max-retries") X( \
+                                  x_envoy_original_path, "x-envoy-original-path")                                      \
+                                  X(x_envoy_overloaded, "x-envoy-overloaded") X(                                       \
+                                      x_envoy_ratelimited, "x-envoy-ratelimited")                                      \
+                                      X(x_envoy_retry_grpc_on, "x-envoy-retry-grpc-on") X(x_envoy_retry_on,            \
+                                                                                          "x-envoy-retry-on")          \
+                                          X(x_envoy_upstream_rq_per_try_timeout_ms,                                    \
+                                            "x-envoy-upstream-rq-per-try-timeout-ms")                                  \
+                                              X(x_envoy_upstream_rq_timeout_ms, "x-envoy-upstream-rq-timeout-ms")      \
+                                                  X(x_envoy_upstream_service_time, "x-envoy-upstream-service-time")    \
+                                                      X(x_forwarded_client_cert, "x-forwarded-client-cert")            \
+                                                          X(x_forwarded_for, "x-forwarded-for")                        \
+                                                              X(x_forwarded_host, "x-forwarded-host")                  \
+                                                                  X(x_forwarded_port, "x-forwarded-port")              \
+                                                                      X(x_forwarded_proto, "x-forwarded-proto")        \
+                                                                          X(x_request_id, "x-request-id")              \
+                                                                              X(traceparent, "traceparent")
+
+enum class HeaderId : uint8_t {
+  other,
+#define X(id, text) id,
+  PILLION_HEADER_NAMES(X)
+#undef X
+      kCount
+};
+
+HeaderId header_id(std::string_view name);  // case-insensitive
+std::string_view header_name(HeaderId id);  // lower case; "" for other
+bool equals_ignore_case(std::string_view a, std::string_view b);
+bool is_token(std::string_view s);        // RFC 9110 5.6.2, not empty
+bool is_field_value(std::string_view s);  // RFC 9110 5.5: no CR, LF, NUL; other controls are refused too
+
+struct Header {
+  std::string_view name;   // as it was spelled on HTTP/1; lower case from HTTP/2
+  std::string_view value;  // without surrounding white space
+  HeaderId id = HeaderId::other;
+};
+
+// An ordered list of fields. Repeated names stay separate fields, in order. Views point into arena().
+class HeaderMap {
+ public:
+  explicit HeaderMap(Arena& arena) : arena_(&arena) {}
+
+  Arena& arena() const { return *arena_; }
+  size_t size() const { return fields_.size(); }
+  size_t bytes() const;  // names and values with 4 bytes of punctuation each, as HTTP/1 would write them
+  auto begin() const { return fields_.begin(); }
+  auto end() const { return fields_.end(); }
+
+  // The views are kept, not copied: they must live in the arena or be literals.
+  void add(std::string_view name, std::string_view value) { fields_.push_back({name, value, header_id(name)}); }
+  void add(HeaderId id, std::string_view value) { fields_.push_back({header_name(id), value, id}); }
+  void add_copy(std::string_view name, std::string_view value) { add(arena_->copy(name), arena_->copy(value)); }
+  // Replaces the first field of that name, in its place, and removes the others; adds it where there was none.
+  void set(HeaderId id, std::string_view value);
+  void set(std::string_view name, std::string_view value);
+  size_t remove(HeaderId id);
+  size_t remove(std::string_view name);
+  template <class Predicate>
+  size_t remove_if(Predicate p) {
+    return std::erase_if(fields_, p);
+  }
+  // Joins to the first field of that name with ",", or adds it.
+  void append(HeaderId id, std::string_view value);
+
+  const Header* find(HeaderId id) const;
+  const Header* find(std::string_view name) const;
+  bool has(HeaderId id) const { return find(id) != nullptr; }
+  std::string_view get(HeaderId id) const;  // the first value; "" where there is none
+  // All values of a name joined by "," — what a policy must look at (conformance.md 3.1 row 18). None if absent.
+  std::optional<std::string_view> get_all(std::string_view name) const;
+  void clear() { fields_.clear(); }
+  void reserve(size_t n) { fields_.reserve(n); }
+
+ private:
+  Arena* arena_;
+  std::vector<Header> fields_;
+};
+
+enum class Version : uint8_t { http10, http11, http2 };
+std::string_view name_of(Version v);  // "HTTP/1.1"
+
+// Framing headers (connection, transfer-encoding, keep-alive, upgrade, te other than trailers, …) are not in `headers`:
+// the codec took them and the next codec makes its own. Content-Length is kept as a number.
+struct RequestHead {
+  explicit RequestHead(Arena& arena) : headers(arena) {}
+  std::string_view method;     // a token, as sent
+  std::string_view scheme;     // "http" or "https"; from :scheme, an absolute target, or the transport
+  std::string_view authority;  // from :authority or Host; lower case is the router's business
+  std::string_view path;       // origin form with query, "*" for OPTIONS, "" for CONNECT without a protocol
+  std::string_view upgrade;    // HTTP/1 upgrade token or :protocol of extended CONNECT (RFC 8441); "" = none
+  Version version = Version::http11;
+  std::optional<uint64_t> content_length;
+  bool expects_continue = false;
+  bool wants_close = false;  // HTTP/1: connection: close, or 1.0 without keep-alive
+  bool te_trailers = false;
+  HeaderMap headers;  // without Host
+};
+
+struct ResponseHead {
+  explicit ResponseHead(Arena& arena) : headers(arena) {}
+  uint16_t status = 0;
+  Version version = Version::http11;
+  std::string_view upgrade;  // 101: the token that was agreed
+  std::optional<uint64_t> content_length;
+  bool wants_close = false;
+  HeaderMap headers;
+};
+
+// Cuts the path into what is before '?' and the query after it.
+std::string_view path_without_query(std::string_view path);
+std::string_view query_of(std::string_view path);
+bool is_grpc(const HeaderMap& headers);                              // content-type application/grpc, +proto, ;…
+bool is_idempotent(std::string_view method);                         // RFC 9110 9.2.2
+bool has_no_body(std::string_view request_method, uint16_t status);  // HEAD, 1xx, 204, 304
+
+}  // namespace pillion::http

@@ -1,0 +1,47 @@
+// Makes transports to addresses. The seam between pools and sockets: net/tcp_dialer is the real one, tests/sim has one
+// with simulated links.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "proxy/base/address.h"
+#include "proxy/base/error.h"
+#include "proxy/base/time.h"
+#include "proxy/net/transport.h"
+
+namespace pillion::net {
+
+class ClientTlsContext;  // net/tls.h: immutable, made once per secret version, shared by connections
+
+struct DialOptions {
+  Address remote;
+  Address bind;                         // none = the kernel chooses; 127.0.0.6 marks inbound traffic as the proxy's
+  Duration connect_timeout{5'000'000};  // TCP and TLS handshake together
+  std::shared_ptr<const ClientTlsContext> tls;  // null = plain
+  std::string sni;                              // overrides the context's when not empty
+  bool tcp_keepalive = false;
+};
+
+class DialEvents {
+ public:
+  virtual void on_dialed(TransportPtr transport) = 0;  // TLS, if any, is done; ALPN is in transport->tls()
+  virtual void on_dial_failed(const Error& why) = 0;
+
+ protected:
+  ~DialEvents() = default;
+};
+
+// A dial that is under way. Dropping it cancels; after an event it is spent. Neither event comes from inside dial().
+class Dial {
+ public:
+  virtual ~Dial() = default;
+};
+
+class Dialer {
+ public:
+  virtual ~Dialer() = default;
+  [[nodiscard]] virtual std::unique_ptr<Dial> dial(const DialOptions& options, DialEvents& events) = 0;
+};
+
+}  // namespace pillion::net
