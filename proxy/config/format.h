@@ -1,0 +1,105 @@
+// Substitution formats of access logs and header values (`%REQ(:path)% took %DURATION%`), compiled to a list of
+// operations when configuration is read. Who has the values (downstream/access_log, route/header_mutation) renders
+// them.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace pillion::config {
+
+struct FormatOp {
+  enum class Kind : uint8_t {
+    literal,
+    req,         // %REQ(a?b):n%
+    resp,        // %RESP(a?b):n%
+    trailer,     // %TRAILER(a?b):n%
+    start_time,  // %START_TIME(format)%
+    duration,
+    request_duration,
+    response_duration,
+    response_tx_duration,
+    bytes_received,
+    bytes_sent,
+    protocol,
+    response_code,
+    response_code_details,
+    response_flags,
+    response_flags_long,
+    route_name,
+    virtual_cluster_name,
+    upstream_host,
+    upstream_cluster,
+    upstream_local_address,
+    upstream_transport_failure_reason,
+    upstream_request_attempt_count,
+    upstream_protocol,
+    upstream_wire_bytes_sent,
+    upstream_wire_bytes_received,
+    downstream_wire_bytes_sent,
+    downstream_wire_bytes_received,
+    upstream_header_bytes_sent,
+    upstream_header_bytes_received,
+    downstream_remote_address,
+    downstream_remote_address_without_port,
+    downstream_remote_port,
+    downstream_direct_remote_address,
+    downstream_direct_remote_address_without_port,
+    downstream_local_address,
+    downstream_local_address_without_port,
+    downstream_local_port,
+    requested_server_name,
+    downstream_peer_uri_san,
+    downstream_local_uri_san,
+    downstream_peer_subject,
+    downstream_peer_fingerprint,
+    downstream_tls_version,
+    downstream_tls_cipher,
+    downstream_peer_cert,
+    downstream_transport_failure_reason,
+    upstream_peer_uri_san,
+    upstream_tls_version,
+    upstream_tls_cipher,
+    hostname,
+    connection_id,
+    stream_id,
+    grpc_status,
+    connection_termination_details,
+    filter_chain_name,
+    dynamic_metadata,  // %DYNAMIC_METADATA(ns:key)%
+    environment,       // resolved when compiled
+    failure_sentence,  // %PILLION_FAILURE%: who failed and why, in plain words
+    attempts,          // %PILLION_ATTEMPTS%: every try with its endpoint, outcome and milliseconds
+    unknown,           // an operator not spoken here: renders "-" and is warned about once
+  };
+  Kind kind = Kind::literal;
+  std::string text;  // literal; the first name of req/resp/trailer (lower case); start_time's format; metadata path
+  std::string alternative;  // the name after '?'
+  size_t length_max = 0;    // 0 = whole
+};
+
+struct Format {
+  std::vector<FormatOp> ops;
+  std::vector<std::string> unknown_operators;
+  // An unbalanced '%' or a malformed argument is an error; an unknown operator is not (it renders "-").
+  static std::expected<Format, std::string> compile(std::string_view text);
+};
+
+// One log line: text, or a JSON object whose leaves are formats (keys in order, nesting by dots is not flattened).
+struct JsonFormat {
+  struct Field {
+    std::string key;
+    std::optional<Format> value;  // a leaf
+    std::vector<Field> children;  // an object where there is no leaf
+  };
+  std::vector<Field> fields;
+};
+
+// Envoy's default access-log line, format string and newline included.
+std::string_view default_access_log_format();
+
+}  // namespace pillion::config

@@ -1,0 +1,37 @@
+// The whole configuration of the proxy at one instant: a table of shared immutable parts. An update makes a new table
+// that shares what did not change. Workers hold one and swap it between events.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "proxy/base/tls_material.h"
+#include "proxy/config/cluster.h"
+#include "proxy/config/listener.h"
+#include "proxy/config/route.h"
+
+namespace pillion::config {
+
+template <class T>
+using Table = std::map<std::string, std::shared_ptr<const T>, std::less<>>;
+
+struct Snapshot {
+  uint64_t sequence = 0;
+  Table<Listener> listeners;
+  Table<RouteConfiguration> routes;  // RDS, by name
+  Table<Cluster> clusters;
+  Table<EndpointAssignment> endpoints;  // EDS, by EDS name
+  Table<TlsMaterial> secrets;           // SDS and the own identity, by name
+};
+using SnapshotPtr = std::shared_ptr<const Snapshot>;
+
+template <class T>
+const T* find(const Table<T>& table, std::string_view name) {
+  const auto it = table.find(name);
+  return it == table.end() ? nullptr : it->second.get();
+}
+
+}  // namespace pillion::config

@@ -1,0 +1,53 @@
+// What a transport socket of type tls asks for. Contexts of the TLS library are made from it by worker/, once per
+// version of the secrets it names.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "proxy/base/tls_material.h"
+#include "proxy/config/matcher.h"
+
+namespace pillion::config {
+
+// Inline material, or the name of a secret. A name without an SDS source means the proxy's own identity store.
+struct SecretRef {
+  std::string name;                             // "" = inline
+  bool from_sds = false;                        // the name is subscribed to over SDS
+  std::string sds_path;                         // path_config_source: the secret is read from this file
+  std::shared_ptr<const TlsMaterial> material;  // inline, or from files named in the bootstrap
+  bool is_set() const { return !name.empty() || material != nullptr; }
+};
+
+struct SanMatcher {
+  enum class Type : uint8_t { any, dns, uri, ip, email };
+  Type type = Type::any;
+  StringMatcher value;
+};
+
+struct ValidationContext {
+  SecretRef trust;                              // trusted_ca
+  std::vector<SanMatcher> sans;                 // any one suffices; empty = any identity under the trust bundle
+  std::vector<std::string> certificate_hashes;  // verify_certificate_hash, lower-case hex without colons
+  bool trust_chain_verification = true;         // false: ACCEPT_UNTRUSTED
+};
+
+struct TlsContext {
+  std::vector<SecretRef> certificates;
+  ValidationContext validation;
+  bool has_validation = false;
+  std::vector<std::string> alpn;
+  int version_min = 0x0303;  // 0x0303 = TLS 1.2, 0x0304 = TLS 1.3
+  int version_max = 0x0304;
+  std::string ciphers;  // OpenSSL's spelling for 1.2; empty = defaults
+  std::vector<std::string> curves;
+  // downstream
+  bool require_client_certificate = false;
+  // upstream
+  std::string sni;
+  bool allow_renegotiation = false;
+};
+
+}  // namespace pillion::config
