@@ -5,8 +5,16 @@
 //           Connection ◄── produce(out) ── ServerCodec ◄── send_head/body/trailers ── Exchange
 //   client: the mirror image, with ClientCodec::start() in place of on_stream_begin.
 //
-// Events are only raised from inside feed(); the receiver records them and marks itself ready. Verbs are only called
-// from outside feed(); what they produce waits in the codec until produce(). So neither side is ever re-entered.
+// Events are only raised from inside feed(), on_eof(), on_connection_lost() and produce() (there only on_drained and
+// on_reset); the receiver records them and marks itself ready. Verbs are only called from outside of these four; what
+// they produce waits in the codec until produce(). So neither side is ever re-entered. No verb raises an event: a
+// mistake in what it was given (a name that is no token, a body longer than its content-length) is told by on_reset
+// from the next produce(), and wants_produce() is true until then.
+//
+// Upgrades and CONNECT look the same for both protocols. A request that asks for one has `end` false and, if it is an
+// upgrade, `upgrade` set; an extended CONNECT (RFC 8441) appears as the GET that HTTP/1 would send. The answer that
+// agrees is a 101 with `upgrade` set (HTTP/2 says 200), or a 2xx to CONNECT; from then on the bodies are the tunnel's
+// bytes, and their `end` is a half-close. Any other answer is an ordinary response, and the request has no body.
 #pragma once
 
 #include <cstdint>
@@ -36,13 +44,16 @@ struct CodecLimits {
 };
 
 // One request/response on a connection, as seen by the codec's user. Owned by the codec; valid from on_stream_begin or
-// start() until on_stream_closed, or until the user detached by reset() or detach().
+// start() until the user says reset() or detach(), exactly one of them and exactly once, or until the codec dies. That
+// is also so after on_reset: the other verbs then do nothing, with one exception, see ServerStreamEvents.
 class Stream {
  public:
   virtual void send_body(Chain&& data, bool end) = 0;
   virtual void send_trailers(const HeaderMap& trailers) = 0;  // ends the stream's output
-  virtual void reset(Code why) = 0;  // RST_STREAM; on HTTP/1 the connection is over. No more events for this stream
-  // The user is done with it: both directions ended or it no longer cares. No more events.
+  // RST_STREAM; on HTTP/1 the connection is over. No more events for this stream, which is gone afterwards.
+  virtual void reset(Code why) = 0;
+  // The user is done with it: both directions ended or it no longer cares. No more events. What was already sent still
+  // goes out; a direction that has not ended is reset (HTTP/1: the connection closes behind the last byte).
   virtual void detach() = 0;
   // Flow control of what was received: the user passed `bytes` on (HTTP/2 opens the peer's window; HTTP/1: nothing).
   virtual void consume(size_t bytes) = 0;
@@ -73,13 +84,19 @@ class StreamEvents {
   virtual Arena& arena() = 0;                          // heads of this stream are built in it
   virtual void on_body(Chain&& data, bool end) = 0;    // data may be empty when end is set
   virtual void on_trailers(HeaderMap&& trailers) = 0;  // ends this direction
-  virtual void on_reset(const Error& why) = 0;         // the stream is gone, or the connection under it. Last event
-  virtual void on_drained() = 0;                       // output may go on
+  // The stream is gone, or the connection under it. Last event. May follow the end of the input (a client that goes
+  // away before its response is complete; a server that answered early and wants no more of the request).
+  virtual void on_reset(const Error& why) = 0;
+  virtual void on_drained() = 0;  // output may go on: what was congested fell below half of the limit
 
  protected:
   ~StreamEvents() = default;
 };
 
+// A request whose head is refused gets on_reset(bad_message, head_too_large or unsupported) and no on_request_head. One
+// that breaks the framing of its body gets on_reset(bad_message). In both cases the stream can still be answered, when
+// no head was sent before: send_head (400, 431, 501), perhaps send_body, then detach(). HTTP/1 closes behind the
+// answer.
 class ServerStreamEvents : public StreamEvents {
  public:
   virtual void on_request_head(RequestHead&& head, bool end) = 0;
@@ -110,8 +127,10 @@ class ServerCodecEvents {
 class Codec {
  public:
   virtual ~Codec() = default;
-  // Consumes what it can; what it leaves in `in` (pipelined requests behind an unfinished one) is shown again. An error
-  // ends the connection after produce() has given out what the peer should still hear (400, GOAWAY).
+  // Consumes what it can. What it leaves in `in` (pipelined requests behind an unfinished one, early bytes of a tunnel
+  // that is not yet agreed) must be shown again once wants_pause() is false, also if nothing new was read. An error
+  // ends the connection after produce() has given out what the peer should still hear (the answer to the refused
+  // request, GOAWAY) and is_finished() is true; it is returned once, and input after it is dropped.
   virtual Expected<void> feed(Chain& in) = 0;
   virtual void on_eof() = 0;                              // the peer's FIN: streams that still wait get on_reset
   virtual void on_connection_lost(const Error& why) = 0;  // each open stream gets on_reset
@@ -122,6 +141,10 @@ class Codec {
   virtual Version version() const = 0;
   // Nothing more will be said or heard: the owner closes the transport once it has written everything.
   virtual bool is_finished() const = 0;
+  // The last message was cut short in a way that a FIN would hide (HTTP/1 without framing): close with a reset.
+  virtual bool wants_abort() const { return false; }
+  // The owner's timer says so about once a minute; counts "per minute" start over. The codecs read no clock.
+  virtual void on_minute() {}
   // HTTP/1: stop feeding, the current request is complete but not answered (no read-ahead beyond one pipelined head).
   virtual bool wants_pause() const = 0;
 };

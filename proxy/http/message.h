@@ -13,37 +13,58 @@ namespace pillion::http {
 
 // Names that the proxy itself looks at. Finding one of these is a scan over small integers instead of strings.
 // The spelling here is the lower-case one of HTTP/2.
-#define PILLION_HEADER_NAMES(X)                                                                                        \
-  X(accept_encoding, "accept-encoding")                                                                                \
-  X(age, "age") X(authorization, "authorization") X(connection, "connection") X(content_encoding, "content-encoding")  \
-      X(content_length, "content-length") X(content_type, "content-type") X(cookie, "cookie") X(date, "date") X(       \
-          expect, "expect") X(grpc_message, "grpc-message") X(grpc_status, "grpc-status")                              \
-          X(grpc_timeout, "grpc-timeout") X(host, "host") X(http2_settings, "http2-settings") X(                       \
-              keep_alive, "keep-alive") X(location, "location") X(origin, "origin")                                    \
-              X(proxy_connection, "proxy-connection") X(retry_after, "retry-after") X(server, "server") X(             \
-                  set_cookie, "set-cookie") X(te, "te") X(trailer, "trailer")                                          \
-                  X(transfer_encoding, "transfer-encoding") X(upgrade, "upgrade") X(user_agent, "user-agent") X(       \
-                      via, "via") X(x_envoy_attempt_count, "x-envoy-attempt-count")                                    \
-                      X(x_envoy_decorator_operation, "x-envoy-decorator-operation") X(                                 \
-                          x_envoy_expected_rq_timeout_ms, "x-envoy-expected-rq-timeout-ms")                            \
-                          X(x_envoy_external_address, "x-envoy-external-address")                                      \
-                              X(x_envoy_internal, "x-envoy-internal") X(x_envoy_max_retries, "x-envoy-max-retries") X( \
-                                  x_envoy_original_path, "x-envoy-original-path")                                      \
-                                  X(x_envoy_overloaded, "x-envoy-overloaded") X(                                       \
-                                      x_envoy_ratelimited, "x-envoy-ratelimited")                                      \
-                                      X(x_envoy_retry_grpc_on, "x-envoy-retry-grpc-on") X(x_envoy_retry_on,            \
-                                                                                          "x-envoy-retry-on")          \
-                                          X(x_envoy_upstream_rq_per_try_timeout_ms,                                    \
-                                            "x-envoy-upstream-rq-per-try-timeout-ms")                                  \
-                                              X(x_envoy_upstream_rq_timeout_ms, "x-envoy-upstream-rq-timeout-ms")      \
-                                                  X(x_envoy_upstream_service_time, "x-envoy-upstream-service-time")    \
-                                                      X(x_forwarded_client_cert, "x-forwarded-client-cert")            \
-                                                          X(x_forwarded_for, "x-forwarded-for")                        \
-                                                              X(x_forwarded_host, "x-forwarded-host")                  \
-                                                                  X(x_forwarded_port, "x-forwarded-port")              \
-                                                                      X(x_forwarded_proto, "x-forwarded-proto")        \
-                                                                          X(x_request_id, "x-request-id")              \
-                                                                              X(traceparent, "traceparent")
+// clang-format off
+#define PILLION_HEADER_NAMES(X) \
+  X(accept_encoding, "accept-encoding") \
+  X(age, "age") \
+  X(authorization, "authorization") \
+  X(connection, "connection") \
+  X(content_encoding, "content-encoding") \
+  X(content_length, "content-length") \
+  X(content_type, "content-type") \
+  X(cookie, "cookie") \
+  X(date, "date") \
+  X(expect, "expect") \
+  X(grpc_message, "grpc-message") \
+  X(grpc_status, "grpc-status") \
+  X(grpc_timeout, "grpc-timeout") \
+  X(host, "host") \
+  X(http2_settings, "http2-settings") \
+  X(keep_alive, "keep-alive") \
+  X(location, "location") \
+  X(origin, "origin") \
+  X(proxy_connection, "proxy-connection") \
+  X(retry_after, "retry-after") \
+  X(server, "server") \
+  X(set_cookie, "set-cookie") \
+  X(te, "te") \
+  X(trailer, "trailer") \
+  X(transfer_encoding, "transfer-encoding") \
+  X(upgrade, "upgrade") \
+  X(user_agent, "user-agent") \
+  X(via, "via") \
+  X(x_envoy_attempt_count, "x-envoy-attempt-count") \
+  X(x_envoy_decorator_operation, "x-envoy-decorator-operation") \
+  X(x_envoy_expected_rq_timeout_ms, "x-envoy-expected-rq-timeout-ms") \
+  X(x_envoy_external_address, "x-envoy-external-address") \
+  X(x_envoy_internal, "x-envoy-internal") \
+  X(x_envoy_max_retries, "x-envoy-max-retries") \
+  X(x_envoy_original_path, "x-envoy-original-path") \
+  X(x_envoy_overloaded, "x-envoy-overloaded") \
+  X(x_envoy_ratelimited, "x-envoy-ratelimited") \
+  X(x_envoy_retry_grpc_on, "x-envoy-retry-grpc-on") \
+  X(x_envoy_retry_on, "x-envoy-retry-on") \
+  X(x_envoy_upstream_rq_per_try_timeout_ms, "x-envoy-upstream-rq-per-try-timeout-ms") \
+  X(x_envoy_upstream_rq_timeout_ms, "x-envoy-upstream-rq-timeout-ms") \
+  X(x_envoy_upstream_service_time, "x-envoy-upstream-service-time") \
+  X(x_forwarded_client_cert, "x-forwarded-client-cert") \
+  X(x_forwarded_for, "x-forwarded-for") \
+  X(x_forwarded_host, "x-forwarded-host") \
+  X(x_forwarded_port, "x-forwarded-port") \
+  X(x_forwarded_proto, "x-forwarded-proto") \
+  X(x_request_id, "x-request-id") \
+  X(traceparent, "traceparent")
+// clang-format on
 
 enum class HeaderId : uint8_t {
   other,
@@ -113,15 +134,15 @@ std::string_view name_of(Version v);  // "HTTP/1.1"
 // the codec took them and the next codec makes its own. Content-Length is kept as a number.
 struct RequestHead {
   explicit RequestHead(Arena& arena) : headers(arena) {}
-  std::string_view method;     // a token, as sent
-  std::string_view scheme;     // "http" or "https"; from :scheme, an absolute target, or the transport
-  std::string_view authority;  // from :authority or Host; lower case is the router's business
+  std::string_view method;  // a token, as sent
+  std::string_view scheme;  // "http" or "https"; from :scheme or an absolute target; "" = the owner asks the transport
+  std::string_view authority;  // from :authority or Host; "" only from HTTP/1.0. Lower case is the router's business
   std::string_view path;       // origin form with query, "*" for OPTIONS, "" for CONNECT without a protocol
   std::string_view upgrade;    // HTTP/1 upgrade token or :protocol of extended CONNECT (RFC 8441); "" = none
   Version version = Version::http11;
   std::optional<uint64_t> content_length;
-  bool expects_continue = false;
-  bool wants_close = false;  // HTTP/1: connection: close, or 1.0 without keep-alive
+  bool expects_continue = false;  // expect: 100-continue, which is not in `headers`
+  bool wants_close = false;       // HTTP/1: connection: close, or 1.0 without keep-alive
   bool te_trailers = false;
   HeaderMap headers;  // without Host
 };
