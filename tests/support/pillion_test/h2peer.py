@@ -198,6 +198,8 @@ class H2Answer:
 class H2Origin(TcpServer):
     """An HTTP/2 origin with prior knowledge, or over TLS. Without a script it echoes as `Echo` does."""
 
+    expected_errors = (OSError, ValueError, h2.exceptions.ProtocolError)
+
     def __init__(self, name, default=None, tls=None):
         self.default = default
         self.clear()

@@ -169,7 +169,9 @@ class Upgrade:
 class HttpOrigin(TcpServer):
     """The origin. `close_after` closes each connection without a word after that many answers."""
 
-    def __init__(self, name, default=None, tls=None, close_after=0, max_body_s=10):
+    expected_errors = (OSError, ValueError, ProtocolError)
+
+    def __init__(self, name, default=None, tls=None, close_after=0):
         self.default = default or Echo()
         self.close_after = close_after
         self._guard = threading.Lock()

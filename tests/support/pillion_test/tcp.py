@@ -8,9 +8,11 @@ IO_LIMIT_S = 15
 
 
 def reset(sock):
-    """Closes a socket with a TCP reset instead of a FIN."""
+    """Closes a socket with a TCP reset instead of a FIN, also when another thread waits in recv()."""
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        # A waiting thread keeps the connection open; this wakes it and sends nothing.
+        sock.shutdown(socket.SHUT_RD)
     except OSError:
         pass
     sock.close()
@@ -22,6 +24,8 @@ class TcpServer:
     `accepted` counts connections; `addresses` are the peers' addresses. `tls` is an ssl.SSLContext of the server side.
     A handler that raises an OSError ends its connection only.
     """
+
+    expected_errors = (OSError, ValueError)
 
     def __init__(self, handler=None, name="tcp", host="127.0.0.1", tls=None):
         self.name = name
@@ -65,7 +69,7 @@ class TcpServer:
                 with self._lock:
                     self._sockets.add(sock)
             self.handle(sock)
-        except (OSError, ValueError):
+        except self.expected_errors:
             pass
         finally:
             with self._lock:
