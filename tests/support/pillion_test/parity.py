@@ -263,7 +263,7 @@ def near(counts, want, points=3):
     return found
 
 
-def case(expect=None, name=None, repeat=None):
+def case(expect=None, name=None):
     """Marks a case. `expect` is a partial observation, or a function of one that gives true."""
     def mark(function):
         function.parity = {"name": name or function.__name__.removeprefix("case_").replace("_", " "), "expect": expect}
