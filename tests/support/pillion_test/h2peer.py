@@ -147,6 +147,8 @@ class H2Client(_Peer):
         """Waits for the end of a stream; raises ConnectionError when the connection ends before it."""
         end = time.monotonic() + limit_s
         while stream not in self.ended and stream not in self.resets:
+            if self.goaway:
+                raise ConnectionError(f"goaway {self.goaway}")
             self.sock.settimeout(max(0.01, end - time.monotonic()))
             if not self.step():
                 raise ConnectionError(f"the connection ended; goaway {self.goaway}")
