@@ -109,6 +109,27 @@ Result<std::string> read_needed(const std::string& path) {
   return std::move(**text);
 }
 
+// Gives a signer what stands behind its certificate in a given file, and returns the root at its end.
+Result<CertPtr> take_chain(Signer& signer, std::string_view cert_pem, const std::string& path) {
+  auto chain = parse_certificates(cert_pem);
+  if (!chain) return failure(chain.error().reason, path);
+  for (CertPtr& cert : *chain) {
+    // The first is the signer. The root ends the chain and is not sent to peers; what is below it is.
+    if (is_self_signed(*cert)) return std::move(cert);
+    signer.intermediates.push_back(std::move(cert));
+  }
+  return failure("the file must end with the root of its chain", path);
+}
+
+Result<Chain> read_more_roots(const std::string& path) {
+  if (path.empty()) return Chain{};
+  auto pem = read_needed(path);
+  if (!pem) return failure_of(pem);
+  auto roots = parse_certificates(*pem, kMaxBundleCertificates);
+  if (!roots) return failure(roots.error().reason, path);
+  return roots;
+}
+
 }  // namespace
 
 struct BuiltinAuthority::State {
@@ -185,26 +206,14 @@ Result<std::unique_ptr<BuiltinAuthority>> BuiltinAuthority::load(const std::stri
   const WipedText key_pem(std::move(*key_text));
   auto signer = signer_from_pem(*cert_pem, key_pem.get());
   if (!signer) return failure(signer.error().reason, cert_path);
-  auto chain = parse_certificates(*cert_pem);
-  if (!chain) return failure(chain.error().reason, cert_path);
+  auto root = take_chain(*signer, *cert_pem, cert_path);
+  if (!root) return failure_of(root);
+  auto more_roots = read_more_roots(roots_path);
+  if (!more_roots) return failure_of(more_roots);
   auto state = std::make_unique<State>();
   state->options = std::move(options);
-  for (CertPtr& cert : *chain) {
-    // The first is the signer. A root ends the chain and is not sent to peers; what is below it is.
-    if (is_self_signed(*cert)) {
-      state->root = std::move(cert);
-      break;
-    }
-    signer->intermediates.push_back(std::move(cert));
-  }
-  if (!roots_path.empty()) {
-    auto roots_pem = read_needed(roots_path);
-    if (!roots_pem) return failure_of(roots_pem);
-    auto roots = parse_certificates(*roots_pem, kMaxBundleCertificates);
-    if (!roots) return failure(roots.error().reason, roots_path);
-    state->more_roots = std::move(*roots);
-  }
-  if (state->root == nullptr) return failure("the file must end with the root of its chain", cert_path);
+  state->root = std::move(*root);
+  state->more_roots = std::move(*more_roots);
   state->signer = std::move(*signer);
   if (auto ok = state->refresh(); !ok) return failure_of(ok);
   auto authority = std::unique_ptr<BuiltinAuthority>(new BuiltinAuthority(std::move(state)));

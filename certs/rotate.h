@@ -1,10 +1,9 @@
 // When to renew a certificate. Pure: the instant and the randomness come in, so that a test needs no waiting.
 //
-//              issued()                       renew_at reached
-//   (nothing) ──────────► waiting ──────────────────────────────► due ──► the caller asks the authority
-//                            ▲                                     ▲            │
-//                            └───────────────── issued() ──────────┼────────────┤
-//                                      waiting for the retry ◄─────┘── failed() ┘
+//           renew_at, or the retry's instant
+//   waiting ──────────────────────────────────► due ──► the caller asks the authority
+//      ▲                                         ▲ (also before the first certificate)
+//      └── issued(): until 50 to 80 % of its life; failed(): until the retry ── from either
 #pragma once
 
 #include <cstdint>
