@@ -12,7 +12,7 @@ import h2.events
 import h2.exceptions
 import h2.settings
 
-from .tcp import TcpServer, reset
+from .tcp import TcpServer, abort
 from .wire import Response, connect
 
 WINDOW = 1 << 20
@@ -260,7 +260,7 @@ class H2Origin(TcpServer):
 
     def _play(self, peer, unsent, stream, answer):
         if answer.drop:
-            reset(peer.sock)
+            abort(peer.sock)
             return
         if answer.reset is None or answer.after_head:
             fields = [(":status", str(answer.status)), ("x-served-by", self.name), *answer.headers]

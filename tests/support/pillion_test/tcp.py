@@ -3,19 +3,34 @@
 import socket
 import struct
 import threading
+import time
 
 IO_LIMIT_S = 15
+DROP_LIMIT_S = 0.3
+NOTICE_S = 0.03
 
 
 def reset(sock):
-    """Closes a socket with a TCP reset instead of a FIN, also when another thread waits in recv()."""
+    """Closes a socket with a TCP reset instead of a FIN. Only for the thread that uses the socket."""
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        # A waiting thread keeps the connection open; this wakes it and sends nothing.
-        sock.shutdown(socket.SHUT_RD)
     except OSError:
         pass
     sock.close()
+
+
+def abort(sock):
+    """Makes the thread that reads from `sock` close it with a TCP reset.
+
+    Closing it here would free its number while that thread may be about to read from it, and the next connection would
+    get the same number.
+    """
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        # Not the method of the object: that of a TLS socket would say goodbye. This sends nothing and wakes the reader.
+        socket.socket.shutdown(sock, socket.SHUT_RD)
+    except OSError:
+        pass
 
 
 class TcpServer:
@@ -77,11 +92,16 @@ class TcpServer:
             sock.close()
 
     def drop_connections(self):
-        """Resets every open connection, as a crash of the server would."""
+        """Resets every open connection, as a crash of the server would, and gives the peer time to notice."""
         with self._lock:
-            sockets, self._sockets = self._sockets, set()
+            sockets = list(self._sockets)
         for sock in sockets:
-            reset(sock)
+            abort(sock)
+        end = time.monotonic() + DROP_LIMIT_S
+        while self._sockets & set(sockets) and time.monotonic() < end:
+            time.sleep(0.005)
+        if sockets:
+            time.sleep(NOTICE_S)
 
     def close(self):
         self._closed = True
@@ -91,7 +111,9 @@ class TcpServer:
         except OSError:
             pass
         self._listener.close()
-        self.drop_connections()
+        with self._lock:
+            for sock in self._sockets:
+                abort(sock)
 
     def __enter__(self):
         return self
