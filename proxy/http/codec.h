@@ -141,7 +141,10 @@ class Codec {
   virtual Version version() const = 0;
   // Nothing more will be said or heard: the owner closes the transport once it has written everything.
   virtual bool is_finished() const = 0;
-  // The last message was cut short in a way that a FIN would hide (HTTP/1 without framing): close with a reset.
+  // Nothing more will be said, although more may be heard (a tunnel whose near end sent its FIN): the owner half-closes
+  // the transport once it has written everything.
+  virtual bool is_output_finished() const { return is_finished(); }
+  // The last message was cut short: the owner closes with a reset, so that no peer takes it for whole.
   virtual bool wants_abort() const { return false; }
   // The owner's timer says so about once a minute; counts "per minute" start over. The codecs read no clock.
   virtual void on_minute() {}

@@ -153,7 +153,7 @@ struct ResponseHead {
   Version version = Version::http11;
   std::string_view upgrade;  // 101: the token that was agreed
   std::optional<uint64_t> content_length;
-  bool wants_close = false;
+  bool wants_close = false;  // HTTP/1: what the peer said. Not forwarded: each connection has its own life
   HeaderMap headers;
 };
 
