@@ -1,0 +1,48 @@
+# The verbs of this project. `make help` prints this list from the comments.
+SHELL := /bin/bash
+BUILD ?= build
+JOBS ?= 2
+
+.PHONY: all
+all: build  ## same as `make build`
+
+.PHONY: help
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## ?(.*)/  make \1|\2/' | column -t -s '|'
+
+.PHONY: deps
+deps:  ## installs what the build needs (Debian 12, as root; elsewhere it names what is missing)
+	.ci/deps
+
+.PHONY: deps-test
+deps-test: deps  ## installs the real servers and clients that the tests and the demo use
+	.ci/deps-test
+
+$(BUILD)/build.ninja: CMakeLists.txt
+	cmake -G Ninja -S . -B $(BUILD)
+
+.PHONY: build
+build: deps $(BUILD)/build.ninja  ## builds the binary and the unit tests in build/
+	ninja -C $(BUILD) -j$(JOBS)
+
+.PHONY: test
+test: deps-test build  ## unit tests, golden files, and the capture test in network namespaces
+	.ci/test $(BUILD)
+
+.PHONY: asan
+asan: deps-test  ## the unit tests under AddressSanitizer and UBSan, in build-asan/
+	cmake -G Ninja -S . -B build-asan -DPILLION_SANITIZE=address,undefined >/dev/null
+	ninja -C build-asan -j$(JOBS) unit_tests
+	.ci/test build-asan --unit-only
+
+.PHONY: check
+check: deps $(BUILD)/build.ninja  ## layers, sizes, banned tokens, format, headers that stand alone
+	python3 tests/lint/layers.py
+	python3 tests/lint/limits.py
+	python3 tests/lint/tokens.py
+	tests/lint/format.sh
+	BUILD=$(BUILD) tests/lint/headers.sh
+
+.PHONY: clean
+clean:  ## removes what was built
+	rm -rf build build-asan
