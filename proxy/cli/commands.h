@@ -1,0 +1,17 @@
+// The subcommands of the binary. Each adds itself to the command line and leaves in `run` what to do when it is chosen.
+#pragma once
+
+#include <functional>
+
+namespace CLI {
+class App;
+}
+
+namespace pillion::cli {
+
+using Run = std::function<int()>;  // made once, while the command line is read
+
+void add_init(CLI::App& app, Run& run);    // k8s/capture/command.h
+void add_inject(CLI::App& app, Run& run);  // k8s/inject/command.h
+
+}  // namespace pillion::cli
