@@ -7,6 +7,15 @@
 #include "proxy/cli/commands.h"
 
 namespace pillion::cli {
+namespace {
+
+struct Flags {
+  bool dry_run = false;
+  bool verify = false;
+  bool clean = false;
+};
+
+}  // namespace
 
 void add_init(CLI::App& app, Run& run) {
   auto options = std::make_shared<k8s::InitOptions>();
@@ -31,16 +40,17 @@ void add_init(CLI::App& app, Run& run) {
   init->add_option("--exclude-uids", v.exclude_uids, "Applications that are never captured");
   init->add_option("--exclude-gids", v.exclude_gids, "The same by group");
   init->add_option("--annotation", v.annotations, "KEY=VALUE as on a pod; repeatable")->allow_extra_args(false);
-  CLI::Option* dry_run = init->add_flag("--dry-run", "Prints the rules and touches nothing");
-  CLI::Option* verify = init->add_flag("--verify", "Compares with the live rules; status 1 when they differ");
-  CLI::Option* clean = init->add_flag("--clean", "Removes what `pillion init` made, and nothing else");
+  auto flags = std::make_shared<Flags>();
+  CLI::Option* dry_run = init->add_flag("--dry-run", flags->dry_run, "Prints the rules and touches nothing");
+  CLI::Option* verify = init->add_flag("--verify", flags->verify, "Compares with the live rules; status 1: different");
+  CLI::Option* clean = init->add_flag("--clean", flags->clean, "Removes what `pillion init` made, nothing else");
   dry_run->excludes(verify)->excludes(clean);
   verify->excludes(clean);
   init->final_callback([=, &run] {
-    options->action = dry_run->count() > 0  ? k8s::InitAction::dry_run
-                      : verify->count() > 0 ? k8s::InitAction::verify
-                      : clean->count() > 0  ? k8s::InitAction::clean
-                                            : k8s::InitAction::apply;
+    options->action = flags->dry_run  ? k8s::InitAction::dry_run
+                      : flags->verify ? k8s::InitAction::verify
+                      : flags->clean  ? k8s::InitAction::clean
+                                      : k8s::InitAction::apply;
     run = [options] { return k8s::run_init(*options, std::cout, std::cerr); };
   });
 }
