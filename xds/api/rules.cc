@@ -13,6 +13,10 @@ namespace {
 namespace pb = google::protobuf;
 using Field = pb::FieldDescriptor;
 
+// The ranges of google.protobuf.Duration, which the wire form does not enforce.
+constexpr int64_t kMaxSeconds = 315'576'000'000;
+constexpr int32_t kMaxNanos = 999'999'999;
+
 // A duration as one number: 128 bits hold 10,000 years in nanoseconds.
 using Nanos = __int128;
 
@@ -239,6 +243,9 @@ Violation check_duration(const pb::Duration& value, const validate::DurationRule
   if (auto violation = check_bounds(value, rules)) return violation;
   if (rules.in_size() > 0 && !is_in(value, rules.in())) return "is not one of the durations that are possible here";
   if (is_in(value, rules.not_in())) return "is a duration that is not possible here";
+  // No rule says so, but no field of the API means anything by it, and Envoy refuses both.
+  if (value.seconds() < 0 || value.nanos() < 0) return "must not be negative";
+  if (value.nanos() > kMaxNanos || value.seconds() > kMaxSeconds) return "is not a duration";
   return std::nullopt;
 }
 
