@@ -35,10 +35,23 @@ def read_all(sock):
         return b"".join(parts), "nothing"
 
 
+def send_aside(sock, data, half_close=False):
+    """Sends in a thread; a connection that ends meanwhile is what the reading side tells."""
+    def send():
+        try:
+            sock.sendall(data)
+            if half_close:
+                sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+    thread = threading.Thread(target=send, daemon=True)
+    thread.start()
+    return thread
+
+
 def exchange(t, listener, data, half_close=True):
     with connect(t.port(listener), limit_s=5) as sock:
-        sender = threading.Thread(target=sock.sendall, args=(data,), daemon=True)
-        sender.start()
+        sender = send_aside(sock, data)
         if half_close:
             sender.join(5)
             sock.shutdown(socket.SHUT_WR)
@@ -87,10 +100,7 @@ def case_the_server_finishes_first(t):
 @case({"same": True})
 def case_24_mb_echoed_while_it_is_sent(t):
     with connect(t.port("echo"), limit_s=10) as sock:
-        def send():
-            sock.sendall(BULK)
-            sock.shutdown(socket.SHUT_WR)
-        threading.Thread(target=send, daemon=True).start()
+        send_aside(sock, BULK, half_close=True)
         got, end = read_all(sock)
     return {"same": got == BULK + b"<fin after %d bytes>" % len(BULK), "end": end}
 
@@ -100,11 +110,7 @@ def case_a_reader_that_is_slow(t):
     """With the client not reading, the server's bytes wait and none is lost."""
     with connect(t.port("echo"), limit_s=10) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
-
-        def send():
-            sock.sendall(BULK)
-            sock.shutdown(socket.SHUT_WR)
-        threading.Thread(target=send, daemon=True).start()
+        send_aside(sock, BULK, half_close=True)
         time.sleep(0.5)
         got, _ = read_all(sock)
     return {"same": got.startswith(BULK)}

@@ -124,7 +124,7 @@ class Proxy:
         """Waits until GET /ready says LIVE; raises with the end of the log when the proxy dies or takes too long."""
         def ready():
             if self.process.poll() is not None:
-                raise RuntimeError(f"{self.kind} ended with {self.process.returncode}:\n{self.log_tail()}")
+                raise RuntimeError(f"{self.kind} ended with {self.process.returncode}: {self.complaint()}")
             try:
                 status, text = self.get("/ready")
             except OSError:
@@ -133,7 +133,7 @@ class Proxy:
         try:
             wait_for(ready, limit_s, 0.02, f"{self.kind} to be ready")
         except TimeoutError as e:
-            raise TimeoutError(f"{e}\n{self.log_tail()}") from None
+            raise TimeoutError(f"{e}\n{self.complaint()}") from None
 
     def get(self, path, method="GET", limit_s=5):
         """Asks the admin server; returns (status, text)."""
@@ -169,6 +169,12 @@ class Proxy:
             if key == name:
                 return int(value)
         return 0
+
+    def complaint(self, limit=1200):
+        """The lines of the log that tell of an error, each cut to a readable length."""
+        lines = [line[:400] for line in self.log_tail(200000).splitlines()]
+        bad = [line for line in lines if any(w in line.lower() for w in ("error", "critical", "fail"))]
+        return "\n".join(bad or lines)[-limit:]
 
     def log_tail(self, limit=3000):
         with open(self.log_path, "rb") as f:
