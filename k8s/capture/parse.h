@@ -7,7 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include "k8s/capture/config.h"
+#include "k8s/capture/types.h"
+#include "proxy/base/address.h"
 
 namespace pillion::k8s {
 

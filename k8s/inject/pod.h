@@ -6,8 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "k8s/inject/config.h"
 #include "k8s/inject/document.h"
-#include "k8s/inject/inject.h"
 
 namespace pillion::k8s {
 

@@ -32,9 +32,7 @@ struct AttemptOptions {
   bool auto_host_rewrite = false;
 };
 
-class Attempt final : public event::Retirable,
-                      public http::ClientStreamEvents,
-                      public upstream::Waiter {
+class Attempt final : public event::Retirable, public http::ClientStreamEvents, public upstream::Waiter {
  public:
   enum class State : uint8_t { created, waiting, open, ended, failed };
 
