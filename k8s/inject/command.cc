@@ -54,12 +54,13 @@ int run_inject(const InjectOptions& options, std::ostream& out, std::ostream& er
       err << "pillion inject: " << text.error() << "\n";
       return 1;
     }
-    const auto injected = inject(*text, name == "-" ? "stdin" : name, options.config, &notes);
+    const std::string shown = name == "-" ? "stdin" : name;
+    const auto injected = inject(*text, shown, options.config, &notes);
     if (!injected) {
       err << "pillion inject: " << injected.error().to_string() << "\n";
       return 1;
     }
-    if (has_comment_line(*text)) notes.push_back(name + ": comments are not kept");
+    if (has_comment_line(*text)) notes.push_back(shown + ": comments are not kept");
     if (!result.empty() && !injected->empty()) result += "---\n";
     result += *injected;
   }
