@@ -9,6 +9,7 @@ int main(int argc, char** argv) {
   pillion::cli::Run run;
   pillion::cli::add_init(app, run);
   pillion::cli::add_inject(app, run);
+  pillion::cli::add_drain(app, run);
   CLI11_PARSE(app, argc, argv);
   return run();
 }

@@ -13,5 +13,6 @@ using Run = std::function<int()>;  // made once, while the command line is read
 
 void add_init(CLI::App& app, Run& run);    // k8s/capture/command.h
 void add_inject(CLI::App& app, Run& run);  // k8s/inject/command.h
+void add_drain(CLI::App& app, Run& run);   // k8s/inject/drain_command.h
 
 }  // namespace pillion::cli

@@ -1,7 +1,7 @@
 #include "proxy/upstream/connection.h"
 
 #include "proxy/base/log.h"
-#include "proxy/upstream/pool.h"
+#include "proxy/upstream/cluster.h"
 
 namespace pillion::upstream {
 namespace {
@@ -10,7 +10,7 @@ constexpr size_t kProduceBudgetBytes = 256 * 1024;  // per flush: the unit in wh
 
 }  // namespace
 
-Connection::Connection(Pool& pool, net::TransportPtr transport, std::unique_ptr<http::ClientCodec> codec,
+Connection::Connection(ConnectionOwner& pool, net::TransportPtr transport, std::unique_ptr<http::ClientCodec> codec,
                        BreakerSlot slot)
     : pool_(pool),
       executor_(pool.endpoint().cluster().services().executor),

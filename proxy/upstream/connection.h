@@ -13,14 +13,27 @@
 
 namespace pillion::upstream {
 
-class Pool;
+class Connection;
+class Endpoint;
+
+// What a connection needs from its pool: files it by what its codec's state allows, and takes it when it is gone.
+class ConnectionOwner {
+ public:
+  virtual Endpoint& endpoint() const = 0;
+  virtual void update(Connection& connection) = 0;
+  virtual void remove(Connection& connection) = 0;
+
+ protected:
+  ~ConnectionOwner() = default;
+};
 
 class Connection final : public event::Retirable,
                          public ListNode<>,
                          public event::Flushable,
                          public net::TransportEvents {
  public:
-  Connection(Pool& pool, net::TransportPtr transport, std::unique_ptr<http::ClientCodec> codec, BreakerSlot slot);
+  Connection(ConnectionOwner& pool, net::TransportPtr transport, std::unique_ptr<http::ClientCodec> codec,
+             BreakerSlot slot);
   ~Connection() override;
 
   // Opens a stream. What it sends is written at the end of the turn.
@@ -56,7 +69,7 @@ class Connection final : public event::Retirable,
   void after_event();         // what every edge ends with: write, file, close where due
   void finish(bool by_peer);  // leaves the pool; the memory waits for the end of the turn
 
-  Pool& pool_;
+  ConnectionOwner& pool_;
   event::Executor& executor_;
   net::TransportPtr transport_;
   std::unique_ptr<http::ClientCodec> codec_;

@@ -35,7 +35,7 @@ class Waiter : public ListNode<> {
   ~Waiter() = default;
 };
 
-class Pool {
+class Pool final : public ConnectionOwner {
  public:
   Pool(Endpoint& endpoint, config::Cluster::Protocol protocol);
   ~Pool();
@@ -46,16 +46,15 @@ class Pool {
 
   void drain();           // no new connections; ready and idle ones close, the others when they are done
   bool is_empty() const;  // no connections and no dials
-  Endpoint& endpoint() const { return endpoint_; }
+  Endpoint& endpoint() const override { return endpoint_; }
 
  private:
-  friend class Connection;
   friend class PendingDial;
   Expected<void> dial_for_waiters(uint32_t priority);
   void on_dialed(class PendingDial& dial, net::TransportPtr transport);
   void on_dial_failed(class PendingDial& dial, const Error& why);
-  void update(Connection& connection);  // moves it to the list that its codec's state asks for
-  void remove(Connection& connection);  // it is gone
+  void update(Connection& connection) override;  // moves it to the list that its codec's state asks for
+  void remove(Connection& connection) override;  // it is gone
   void serve_waiters();
 
   Endpoint& endpoint_;
