@@ -139,6 +139,9 @@ class Codec {
   virtual void produce(Chain& out, size_t budget) = 0;
   virtual size_t active_streams() const = 0;
   virtual Version version() const = 0;
+  // Why the connection is over, where the peer or a limit is to blame; for the log. feed() returned it, except what
+  // HTTP/2 finds out only while it writes its GOAWAY: then only the streams and is_finished() tell.
+  virtual const Error* failure() const { return nullptr; }
   // Nothing more will be said or heard: the owner closes the transport once it has written everything.
   virtual bool is_finished() const = 0;
   // Nothing more will be said, although more may be heard (a tunnel whose near end sent its FIN): the owner half-closes

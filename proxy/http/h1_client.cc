@@ -197,6 +197,7 @@ void H1Client::end_stream(Error why) {
 std::unexpected<Error> H1Client::fail(Error why) {
   closing_ = true;
   why.retry = busy_ ? retry() : Retry::never;
+  failure_ = why;
   if (!in_over_) end_stream(why);
   return std::unexpected(why);
 }

@@ -28,6 +28,7 @@ class H1Client final : public ClientCodec, private ClientStream {
   void produce(Chain& out, size_t budget) override;
   size_t active_streams() const override { return busy_ ? 1 : 0; }
   Version version() const override { return Version::http11; }
+  const Error* failure() const override { return failure_ ? &*failure_ : nullptr; }
   bool is_finished() const override { return closing_ && !busy_; }
   bool is_output_finished() const override;
   bool wants_abort() const override { return aborted_; }
@@ -69,7 +70,8 @@ class H1Client final : public ClientCodec, private ClientStream {
   H1Output output_;
   Chain early_;                         // body of an upgrade that the server has not agreed to
   ClientStreamEvents* user_ = nullptr;  // none once it was told of its end
-  std::optional<Error> fault_;          // to be told by the next produce()
+  std::optional<Error> failure_;
+  std::optional<Error> fault_;  // to be told by the next produce()
   const char* broken_ = nullptr;
   uint64_t requests_ = 0;
   std::string upgrade_;  // what the request asks for

@@ -73,6 +73,7 @@ void H1Server::on_step_end() {
 // The stream stays, so that its user can answer 400 or 431; the connection ends behind that.
 std::unexpected<Error> H1Server::refuse() {
   const Error why = parser_.error();
+  failure_ = why;
   if (!busy_) begin_stream();
   in_over_ = close_ = closing_ = true;
   if (ServerStreamEvents* user = std::exchange(user_, nullptr)) user->on_reset(why);

@@ -26,6 +26,7 @@ class H1Server final : public ServerCodec, private ServerStream {
   void produce(Chain& out, size_t budget) override;
   size_t active_streams() const override { return busy_ ? 1 : 0; }
   Version version() const override { return version_; }
+  const Error* failure() const override { return failure_ ? &*failure_ : nullptr; }
   bool is_finished() const override;
   bool is_output_finished() const override;
   bool wants_abort() const override { return aborted_; }
@@ -63,7 +64,8 @@ class H1Server final : public ServerCodec, private ServerStream {
   H1Parser parser_;
   H1Output output_;
   ServerStreamEvents* user_ = nullptr;  // none once it was told of its end
-  std::optional<Error> fault_;          // to be told by the next produce()
+  std::optional<Error> failure_;
+  std::optional<Error> fault_;  // to be told by the next produce()
   Version version_ = Version::http11;
   uint64_t requests_ = 0;
   std::string upgrade_;  // what the request asked for

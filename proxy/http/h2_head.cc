@@ -1,0 +1,220 @@
+#include "proxy/http/h2_head.h"
+
+#include <charconv>
+#include <cstring>
+#include <utility>
+
+#include "proxy/http/validate.h"
+
+namespace pillion::http {
+namespace {
+
+std::unexpected<Error> refuse(Side side, const char* what) {
+  return std::unexpected(Error{.code = Code::bad_message, .side = side, .what = what});
+}
+
+// Values that differ in each message would only push useful entries out of the dynamic table.
+uint8_t index_flags(HeaderId id) {
+  switch (id) {
+    case HeaderId::x_request_id:
+    case HeaderId::traceparent:
+    case HeaderId::date:
+    case HeaderId::x_envoy_upstream_service_time:
+    case HeaderId::x_envoy_expected_rq_timeout_ms: return NGHTTP2_NV_FLAG_NO_INDEX;
+    default: return NGHTTP2_NV_FLAG_NONE;
+  }
+}
+
+}  // namespace
+
+// === in ===
+
+bool H2Block::add(std::string_view name, std::string_view value, const CodecLimits& limits) {
+  bytes_ += name.size() + value.size() + 4;
+  if (bytes_ > limits.head_bytes_max) too_large_ = true;
+  if (too_large_) return false;
+  Arena& arena = fields_.arena();
+  if (!name.empty() && name[0] == ':') {
+    add_pseudo(name, arena.copy(value));
+    return true;
+  }
+  if (fields_.size() >= limits.headers_max) {
+    too_large_ = true;
+    return false;
+  }
+  const HeaderId id = header_id(name);
+  if (id != HeaderId::other) {
+    fields_.add(id, arena.copy(value));
+  } else {
+    fields_.add_copy(name, value);
+  }
+  return true;
+}
+
+void H2Block::add_pseudo(std::string_view name, std::string_view value) {
+  if (name == ":method") {
+    method_ = value;
+  } else if (name == ":scheme") {
+    scheme_ = value;
+  } else if (name == ":authority") {
+    authority_ = value;
+  } else if (name == ":path") {
+    path_ = value;
+  } else if (name == ":protocol") {
+    protocol_ = value;
+  } else if (name == ":status") {
+    status_ = value;
+  }
+}
+
+uint16_t H2Block::status() const {
+  const std::optional<uint64_t> n = status_.size() == 3 ? parse_decimal(status_) : std::nullopt;
+  return static_cast<uint16_t>(n.value_or(0));
+}
+
+// RFC 9113 8.3.1: :authority, or Host where there is none; both are the same or the message is malformed.
+const char* H2Block::take_authority(RequestHead& head) {
+  const Header* host = fields_.find(HeaderId::host);
+  head.authority = authority_;
+  if (host != nullptr) {
+    if (authority_.empty()) head.authority = host->value;
+    if (!equals_ignore_case(host->value, head.authority)) return "the Host differs from :authority";
+    if (fields_.remove(HeaderId::host) > 1) return "more than one Host";
+  }
+  return nullptr;
+}
+
+// RFC 9113 8.2.3: the crumbs are one field wherever HTTP/1 or a policy looks at them.
+void H2Block::join_cookies() {
+  size_t count = 0;
+  size_t bytes = 0;
+  for (const Header& h : fields_) {
+    if (h.id != HeaderId::cookie) continue;
+    ++count;
+    bytes += h.value.size() + 2;
+  }
+  if (count < 2) return;
+  char* const joined = fields_.arena().allocate(bytes);
+  char* at = joined;
+  for (const Header& h : fields_) {
+    if (h.id != HeaderId::cookie) continue;
+    if (at != joined) {
+      *at++ = ';';
+      *at++ = ' ';
+    }
+    std::memcpy(at, h.value.data(), h.value.size());
+    at += h.value.size();
+  }
+  fields_.set(HeaderId::cookie, {joined, static_cast<size_t>(at - joined)});
+}
+
+void H2Block::take_framing(RequestHead& head, bool end) {
+  if (const Header* length = fields_.find(HeaderId::content_length)) head.content_length = parse_decimal(length->value);
+  if (const Header* te = fields_.find(HeaderId::te)) head.te_trailers = equals_ignore_case(te->value, "trailers");
+  const Header* expect = fields_.find(HeaderId::expect);
+  if (expect != nullptr && equals_ignore_case(expect->value, "100-continue")) {
+    head.expects_continue = !end;
+    fields_.remove(HeaderId::expect);
+  }
+  fields_.remove_if([](const Header& h) { return is_written_by_codec(h.id); });
+}
+
+// What nghttp2 lets pass although HTTP/1 could not say it, or would say something else with it.
+const char* H2Block::check(const RequestHead& head) const {
+  if (!is_token(method_)) return "the method is not a token";
+  if (!head.authority.empty() && !is_authority(head.authority)) return "the authority is malformed";
+  if (method_ == "CONNECT" && protocol_.empty()) {
+    return head.authority.empty() ? "CONNECT without an authority" : nullptr;
+  }
+  if (scheme_ != "http" && scheme_ != "https") return "the scheme is not http";
+  if (!protocol_.empty() && !is_token(protocol_)) return "the protocol is not a token";
+  if (head.authority.empty()) return "no authority";
+  return is_request_path(path_, method_) ? nullptr : "the path is malformed";
+}
+
+Expected<RequestHead> H2Block::take_request(bool end) {
+  RequestHead head(fields_.arena());
+  head.version = Version::http2;
+  if (const char* fault = take_authority(head)) return refuse(Side::downstream, fault);
+  if (const char* fault = check(head)) return refuse(Side::downstream, fault);
+  take_framing(head, end);
+  join_cookies();
+  head.method = protocol_.empty() ? method_ : "GET";
+  head.upgrade = protocol_;
+  head.scheme = scheme_;
+  head.path = path_;
+  head.headers = std::move(fields_);
+  return head;
+}
+
+Expected<ResponseHead> H2Block::take_response() {
+  ResponseHead head(fields_.arena());
+  head.version = Version::http2;
+  head.status = status();
+  if (head.status < 100 || head.status > 599) return refuse(Side::upstream, "the status is out of range");
+  if (const Header* length = fields_.find(HeaderId::content_length)) head.content_length = parse_decimal(length->value);
+  fields_.remove_if([](const Header& h) { return h.id == HeaderId::content_length || is_connection_specific(h.id); });
+  head.headers = std::move(fields_);
+  return head;
+}
+
+Expected<HeaderMap> H2Block::take_trailers() {
+  for (const Header& h : fields_) {
+    if (!may_be_trailer(h)) return refuse(Side::local, "a trailer that frames, routes or authenticates");
+  }
+  return std::move(fields_);
+}
+
+// === out ===
+
+void H2Fields::add(std::string_view name, std::string_view value, uint8_t flags) {
+  auto octets = [](std::string_view s) { return reinterpret_cast<uint8_t*>(const_cast<char*>(s.data())); };
+  fields_.push_back({octets(name), octets(value), name.size(), value.size(), flags});
+}
+
+void H2Fields::add_headers(const HeaderMap& headers) {
+  for (const Header& h : headers) {
+    if (!is_written_by_codec(h.id)) add(h.name, h.value, index_flags(h.id));
+  }
+}
+
+void H2Fields::add_content_length(uint64_t length) {
+  const char* const end = std::to_chars(length_, length_ + sizeof length_, length).ptr;
+  add("content-length", {length_, static_cast<size_t>(end - length_)});
+}
+
+void H2Fields::set_request(const RequestHead& head) {
+  fields_.clear();
+  const bool is_plain_connect = head.method == "CONNECT" && head.upgrade.empty();
+  add(":method", head.upgrade.empty() ? head.method : "CONNECT");
+  if (!head.upgrade.empty()) add(":protocol", head.upgrade);
+  if (!is_plain_connect) {
+    add(":scheme", head.scheme.empty() ? "http" : head.scheme);
+    add(":path", head.path);
+  }
+  if (!head.authority.empty()) add(":authority", head.authority);
+  add_headers(head.headers);
+  if (head.te_trailers) add("te", "trailers");
+  if (head.expects_continue) add("expect", "100-continue");
+  if (head.content_length && !is_plain_connect && head.upgrade.empty()) add_content_length(*head.content_length);
+}
+
+void H2Fields::set_response(const ResponseHead& head, bool starts_tunnel) {
+  fields_.clear();
+  const uint16_t status = head.status == 101 ? 200 : head.status;
+  status_[0] = static_cast<char>('0' + status / 100);
+  status_[1] = static_cast<char>('0' + status / 10 % 10);
+  status_[2] = static_cast<char>('0' + status % 10);
+  add(":status", {status_, 3});
+  add_headers(head.headers);
+  if (head.content_length && status >= 200 && status != 204 && !starts_tunnel) add_content_length(*head.content_length);
+}
+
+void H2Fields::set_trailers(const HeaderMap& trailers) {
+  fields_.clear();
+  for (const Header& h : trailers) {
+    if (may_be_trailer(h)) add(h.name, h.value);
+  }
+}
+
+}  // namespace pillion::http
