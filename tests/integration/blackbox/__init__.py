@@ -1,0 +1,1 @@
+"""The tests of Pillion alone: what Envoy does not define, or defines otherwise."""
