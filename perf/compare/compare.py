@@ -112,7 +112,8 @@ def start_pump(stack, directory, origin, name):
     pids, addresses = {}, {}
     for workload, (_, _, port) in WORKLOADS.items():
         address = addresses[workload] = private_address()
-        pids[workload] = run(stack, [binary, address[0], str(address[1]), origin["origin"], str(origin[port])], directory)
+        argv = [binary, address[0], str(address[1]), origin["origin"], str(origin[port])]
+        pids[workload] = run(stack, argv, directory)
         listening(address)
     return Target(name, pids, addresses)
 
@@ -194,7 +195,8 @@ def table(results, targets, options):
     for workload, by_name in results.items():
         cells = [f"{by_name[n]['us_median']:.1f} ({by_name[n]['ratio_median']:.2f})" for n in names]
         lines.append(f"| {WORKLOADS[workload][0]} | " + " | ".join(cells) + " |")
-    lines.append("| resident memory after the run, MB | " + " | ".join(f"{t.memory_kb() / 1024:.0f}" for t in targets) + " |")
+    memory = " | ".join(f"{t.memory_kb() / 1024:.0f}" for t in targets)
+    lines.append(f"| resident memory after the run, MB | {memory} |")
     lines.append("")
     lines.append(f"One worker each, nginx as origin, {len(BODY)}-byte body; HTTP/1.1 and TCP: {options.connections} "
                  f"connections, HTTP/2: 8 connections x 32 streams; medians of {options.rounds} interleaved rounds of "
@@ -204,8 +206,8 @@ def table(results, targets, options):
 
 def versions():
     found = {"machine": platform.machine(), "kernel": platform.release(), "cpus": os.cpu_count()}
-    for name, argv in {"haproxy": ["haproxy", "-v"], "nginx": ["nginx", "-v"], "envoy": [find_binary("envoy"), "--version"]
-                       }.items():
+    programs = {"haproxy": ["haproxy", "-v"], "nginx": ["nginx", "-v"], "envoy": [find_binary("envoy"), "--version"]}
+    for name, argv in programs.items():
         with contextlib.suppress(OSError, TypeError):
             done = subprocess.run(argv, capture_output=True, text=True, timeout=10)
             found[name] = (done.stdout + done.stderr).strip().splitlines()[0].rpartition("version: ")[2]

@@ -163,7 +163,8 @@ def stats_options():
 def prometheus():
     def run(s):
         text = s.proxy.get("/stats/prometheus")[1]
-        line = re.compile(r'^(# (TYPE|HELP) .*|[a-zA-Z_:][\w:]*(\{([a-zA-Z_]\w*="([^"\\]|\\.)*",?)*\})? [-+\d.eEInfNa]+)?$')
+        line = re.compile(r'^(# (TYPE|HELP) .*|[a-zA-Z_:][\w:]*(\{([a-zA-Z_]\w*="([^"\\]|\\.)*",?)*\})? '
+                          r'[-+\d.eEInfNa]+)?$')
         bad = [one for one in text.splitlines() if not line.match(one)]
         check(not bad, f"not in the format: {bad[:3]}")
         for want in (r'envoy_cluster_upstream_rq_total\{envoy_cluster_name="a"\} 5',

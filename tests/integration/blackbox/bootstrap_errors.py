@@ -12,8 +12,6 @@ from pillion_test.launch import private_address
 from .kit import check, test
 
 LIMIT_S = 15
-ROUTE = ("{name: r, virtual_hosts: [{name: all, domains: ['*'], routes: [{match: {prefix: /}, "
-         "direct_response: {status: 200}}]}]}")
 HCM_LINES = """
     filter_chains:
     - filters:
@@ -63,17 +61,23 @@ BROKEN = [
     ("a list where a message belongs", "                route:\n                  cluster: a",
      "                route: [a] # HERE", "route"),
     ("an empty list that must not be", '              domains: ["*"]', "              domains: []", "domains"),
-    ("an unknown enum value", "    connect_timeout: 1s", "    connect_timeout: 1s\n    lb_policy: BEST # HERE", "lb_policy"),
+    ("an unknown enum value",
+     "    connect_timeout: 1s", "    connect_timeout: 1s\n    lb_policy: BEST # HERE", "lb_policy"),
     ("a duration without a unit", "connect_timeout: 1s", "connect_timeout: 1", "connect_timeout"),
     ("a duration that is words", "connect_timeout: 1s", "connect_timeout: soon", "connect_timeout"),
     ("a negative duration", "connect_timeout: 1s", "connect_timeout: -1s", "connect_timeout"),
-    ("a bool that is words", "    connect_timeout: 1s", "    connect_timeout: 1s\n    use_tcp_for_dns_lookups: maybe # HERE",
+    ("a bool that is words",
+     "    connect_timeout: 1s", "    connect_timeout: 1s\n    use_tcp_for_dns_lookups: maybe # HERE",
      "use_tcp_for_dns_lookups"),
-    ("a regular expression that does not compile", "match: {prefix: /}", 'match: {safe_regex: {regex: "a(b"}}', "regex"),
-    ("a route without a match", "              - match: {prefix: /}\n                route:", "              - route: # HERE",
+    ("a regular expression that does not compile",
+     "match: {prefix: /}", 'match: {safe_regex: {regex: "a(b"}}', "regex"),
+    ("a route without a match",
+     "              - match: {prefix: /}\n                route:", "              - route: # HERE",
      "match"),
-    ("a route to a cluster that does not exist", "                  cluster: a", "                  cluster: b", "cluster"),
-    ("two clusters of one name", "  clusters:\n", "  clusters:\n  - {name: a, connect_timeout: 1s} \n", "name|clusters"),
+    ("a route to a cluster that does not exist",
+     "                  cluster: a", "                  cluster: b", "cluster"),
+    ("two clusters of one name",
+     "  clusters:\n", "  clusters:\n  - {name: a, connect_timeout: 1s} \n", "name|clusters"),
     ("a domain twice", '              domains: ["*"]', '              domains: ["*", "*"]', "domains"),
     ("an unknown filter type", "${hcm}", '"@type": type.googleapis.com/envoy.extensions.filters.network.nothing.v3.No',
      "typed_config|@type"),
@@ -87,7 +91,8 @@ BROKEN = [
     ("broken YAML", "  clusters:\n", "  clusters: [\n", ""),
     ("a tab for indentation", "  clusters:\n", "\tclusters:\n", ""),
     ("an address that is none", "address: 127.0.0.1", "address: 300.1.2.3", "address"),
-    ("an unknown access-log operator", "          stat_prefix: web", "          stat_prefix: web\n          access_log: "
+    ("an unknown access-log operator",
+     "          stat_prefix: web", "          stat_prefix: web\n          access_log: "
      "[{name: f, typed_config: {${file_log}, path: /dev/null, log_format: {text_format_source: "
      "{inline_string: '%NOPE%'}}}}] # HERE", "inline_string"),
 ]
@@ -167,8 +172,9 @@ for row in BROKEN:
 
 def with_tls(crt, key):
     marker = "          http_filters: ${router}\n"
-    text = GOOD.replace("    - filters:\n", "    -" + TLS.replace("CRT", crt).replace("KEY}", key + "}").lstrip("\n")[5:]
-                        + "      filters:\n", 1)
+    socket_lines = TLS.replace("CRT", crt).replace("KEY}", key + "}").lstrip("\n")
+    # The first line of the list's element carries the dash.
+    text = GOOD.replace("    - filters:\n", "    -" + socket_lines[5:] + "      filters:\n", 1)
     assert marker in text
     return text
 
@@ -195,8 +201,8 @@ def wrong_key():
 @test("bootstrap: JSON is taken, and a fault in it is refused with its line")
 def json_file():
     with tempfile.TemporaryDirectory(prefix="pillion-bootstrap-") as directory:
-        code, said = refuse('{\n "static_resources": {\n  "clusters": [\n   {"name": "a", "conect_timeout": "1s"}\n  ]\n }\n}\n',
-                            directory, "bootstrap.json")
+        text = '{\n "static_resources": {\n  "clusters": [\n   {"name": "a", "conect_timeout": "1s"}\n  ]\n }\n}\n'
+        code, said = refuse(text, directory, "bootstrap.json")
         expect_refusal(code, said, os.path.join(directory, "bootstrap.json"), {4}, "conect_timeout")
 
 
@@ -222,7 +228,8 @@ def no_file():
 
 @test("bootstrap: an admin or listener port that is taken is told")
 def taken():
-    with tempfile.TemporaryDirectory(prefix="pillion-bootstrap-") as directory, socket.create_server(("127.0.0.1", 0)) as busy:
+    with tempfile.TemporaryDirectory(prefix="pillion-bootstrap-") as directory, \
+            socket.create_server(("127.0.0.1", 0)) as busy:
         port = busy.getsockname()[1]
         text = complete(GOOD.replace("    address: ${any}", "    address: {socket_address: {address: 127.0.0.1, "
                                                             f"port_value: {port}}}}}", 1))

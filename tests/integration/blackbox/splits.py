@@ -15,14 +15,16 @@ PAUSE_S = 0.0006
 REQUESTS = {
     "GET": b"GET /a?b=c HTTP/1.1\r\nHost: test\r\nX-A: 1\r\n\r\n",
     "length": b"POST /p HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\nhello",
-    "chunks": b"POST /p HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n1;e=1\r\n!\r\n0\r\nT: 1\r\n\r\n",
+    "chunks":
+        b"POST /p HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n1;e=1\r\n!\r\n0\r\nT: 1\r\n\r\n",
     "two pipelined": b"GET /1 HTTP/1.1\r\nHost: t\r\n\r\nGET /2 HTTP/1.1\r\nHost: t\r\n\r\n",
     "empty line first": b"\r\nGET / HTTP/1.1\r\nHost: t\r\n\r\n",
     "no route": b"GET /none HTTP/1.1\r\nHost: t\r\n\r\n",
     "HTTP/1.0": b"GET / HTTP/1.0\r\nHost: t\r\n\r\n",
     "two hosts": b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
     "bad chunk": b"POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
-    "length and chunks": b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "length and chunks":
+        b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
 }
 
 RESPONSES = {

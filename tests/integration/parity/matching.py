@@ -66,7 +66,8 @@ table(globals(), PATHS, lambda t, target: t.get(target))
 HEADERS = [
     ("header exact", ok("header exact"), [("X-Exact", "Value")]),
     ("header exact minds case", NONE, [("X-Exact", "value")]),
-    ("header exact, two values are matched one by one", ok("header exact"), [("X-Exact", "Value"), ("X-Exact", "more")]),
+    ("header exact, two values are matched one by one",
+     ok("header exact"), [("X-Exact", "Value"), ("X-Exact", "more")]),
     ("header exact, any case", ok("header exact any case"), [("X-NoCase", "VALUE")]),
     ("header prefix", ok("header prefix"), [("x-prefix", "abcdef")]),
     ("header prefix does not match", NONE, [("x-prefix", "xabc")]),

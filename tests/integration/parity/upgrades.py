@@ -112,8 +112,9 @@ def case_another_protocol(t):
 @case({"status": 200})
 def case_upgrade_to_http_2(t):
     """The old upgrade to h2c is not an upgrade that a proxy follows."""
-    return shake(t, answer=Answer(200, b"x"), headers=[("Host", "test"), ("Connection", "Upgrade, HTTP2-Settings"), ("Upgrade", "h2c"),
-                                                       ("HTTP2-Settings", "AAMAAABkAAQAAP__")])
+    headers = [("Host", "test"), ("Connection", "Upgrade, HTTP2-Settings"), ("Upgrade", "h2c"),
+               ("HTTP2-Settings", "AAMAAABkAAQAAP__")]
+    return shake(t, headers=headers, answer=Answer(200, b"x"))
 
 
 @case({"ended": True})

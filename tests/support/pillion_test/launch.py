@@ -95,7 +95,7 @@ class Proxy:
                  ready=True, env=None):
         binary = find_binary(kind)
         if not binary:
-            raise FileNotFoundError(f"there is no {kind} program; set {'PILLION_BIN' if kind == 'pillion' else 'ENVOY_BIN'}")
+            raise FileNotFoundError(f"there is no {kind} program; set {kind.upper()}_BIN")
         self.kind = kind
         self.admin = admin or private_address()
         self._own_directory = None

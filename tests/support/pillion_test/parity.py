@@ -204,7 +204,7 @@ class Driver:
             return {"error": error_name(e)}
 
     def raw(self, data, listener="web", method="GET", answers=1):
-        """Sends bytes as they are, observes that many answers, and whether the connection ends unannounced after them."""
+        """Sends bytes as they are, observes that many answers, and whether the connection ends unannounced."""
         seen = []
         try:
             with self.client(listener) as client:

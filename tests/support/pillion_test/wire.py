@@ -132,7 +132,7 @@ class Http1Client:
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
     def request(self, method="GET", target="/", headers=(), body=None, host="test", version="HTTP/1.1"):
-        """Sends one request and reads its response. A body gets a content-length unless headers say how it is framed."""
+        """Sends one request and reads its response. A body gets a content-length unless headers frame it."""
         headers = list(headers)
         names = {k.lower() for k, _ in headers}
         if host is not None and "host" not in names:
