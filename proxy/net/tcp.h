@@ -19,6 +19,7 @@ namespace pillion::net {
 struct TcpWrites {
   uv_write_t write{};
   uv_shutdown_t shutdown{};
+  uv_connect_t connect{};
   Chain in_flight;
   void (*on_written)(void* owner, int status) = nullptr;  // of whoever owns the handle by then
 };
