@@ -132,7 +132,7 @@ void H2Session::on_switch(H2Stream& stream, ResponseHead& head) {
       head.upgrade = head.headers.arena().copy(stream.upgrade_);
     }
   } else {
-    stream.out_.clear();
+    stream.drop_output();
     stream.out_ended_ = true;
   }
   (void)nghttp2_session_resume_data(session_.get(), stream.id_);

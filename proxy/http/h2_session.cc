@@ -246,6 +246,7 @@ int H2Session::on_send_data(H2Stream& stream, const uint8_t* head, size_t length
   guard_.on_data_sent();
   writing_->append(chunks_, {reinterpret_cast<const char*>(head), kFrameHeadBytes});
   stream.out_.move_front(length, *writing_);
+  stream.promised_ = 0;
   if (stream.congested_ && stream.out_.size() <= limits_.stream_buffer_bytes / 2) {
     stream.congested_ = false;
     if (StreamEvents* user = stream.user()) user->on_drained();

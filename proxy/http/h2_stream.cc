@@ -194,6 +194,7 @@ ssize_t H2Stream::read(size_t length, uint32_t* flags) {
   if (undecided_) return NGHTTP2_ERR_DEFERRED;  // bytes of a tunnel that is not agreed to
   const size_t n = std::min(length, out_.size());
   if (n == 0 && !out_ended_) return NGHTTP2_ERR_DEFERRED;
+  promised_ = n;
   *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
   if (out_ended_ && n == out_.size()) {
     *flags |= NGHTTP2_DATA_FLAG_EOF;
@@ -208,6 +209,13 @@ ssize_t H2Stream::read(size_t length, uint32_t* flags) {
     }
   }
   return static_cast<ssize_t>(n);
+}
+
+// All but what a frame that nghttp2 has begun will fetch: the transport may have been full in the middle of it.
+void H2Stream::drop_output() {
+  Chain kept;
+  out_.move_front(promised_, kept);
+  out_ = std::move(kept);
 }
 
 void H2Stream::consume(size_t bytes) {
@@ -242,7 +250,7 @@ void H2Stream::reset(Code why) {
   consume(unconsumed_);
   const bool is_server = session_.role_ == H2Session::Role::server;
   if (is_open_) submit_reset(h2_code_of(why, is_server));
-  out_.clear();
+  drop_output();
   session_.drop(*this);
 }
 
@@ -253,7 +261,7 @@ void H2Stream::detach() {
   if (is_open_ && (!out_ended_ || (!in_over_ && is_client))) {
     // A response that lacks its end must not look whole; one that nobody reads need not be sent.
     submit_reset(is_client ? NGHTTP2_CANCEL : NGHTTP2_INTERNAL_ERROR);
-    out_.clear();
+    drop_output();
   } else if (is_open_ && !in_over_ && out_over_) {
     submit_reset(NGHTTP2_NO_ERROR);  // RFC 9113 8.1; while the response is on its way, on_frame_sent() does this
   }

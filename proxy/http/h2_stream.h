@@ -58,6 +58,7 @@ class H2Stream final : public ServerStream, public ClientStream, public ListNode
   bool take_length(size_t bytes, bool end);
   void submit_reset(uint32_t h2_code);
   void resume();
+  void drop_output();
   // The data source of nghttp2.
   ssize_t read(size_t length, uint32_t* flags);
   static ssize_t read_callback(nghttp2_session*, int32_t, uint8_t*, size_t length, uint32_t* flags,
@@ -71,6 +72,7 @@ class H2Stream final : public ServerStream, public ClientStream, public ListNode
   std::optional<Error> fault_;    // to be told by the next produce(); then nothing more is taken
   std::string upgrade_;           // what the request asks for
   Chain out_;
+  size_t promised_ = 0;                 // at the front of out_: the payload of a DATA frame that is being sent
   std::unique_ptr<Trailers> trailers_;  // behind out_
   std::unique_ptr<HeldRequest> held_;
   std::optional<uint64_t> length_left_;  // of a response or request whose head has a Content-Length

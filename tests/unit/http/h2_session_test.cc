@@ -197,6 +197,20 @@ TEST_CASE("h2: a reset is told to the other side, by its reason") {
   CHECK(p.server->active_streams() == 0);
 }
 
+TEST_CASE("h2: a stream may be reset while one of its frames waits for the transport") {
+  Pair p;
+  ClientUser& c = p.request();
+  p.user().stream->send_head(p.answer(p.user()), false);
+  p.user().stream->send_body(chain(p.pool, std::string(40'000, 'x')), false);
+  Chain out;
+  p.server->produce(out, 100);  // the second DATA frame is made, but does not fit
+  p.user().abort(Code::internal);
+  while (p.server->wants_produce()) p.server->produce(out, 64 * 1024);
+  CHECK(p.client->feed(out).has_value());
+  CHECK(c.log.take().ends_with("reset stream_reset\n"));
+  CHECK(p.server->active_streams() == 0);
+}
+
 TEST_CASE("h2: a refusal after the response began is not safe to repeat") {
   Pair p;
   ClientUser& user = p.request();
