@@ -89,6 +89,19 @@ struct Format {
   static std::expected<Format, std::string> compile(std::string_view text);
 };
 
+// Where the values of the operators come from: downstream/format_values has those of an exchange.
+class FormatSource {
+ public:
+  // Appends the operator's value, whole; false, and nothing appended, where there is none. Not asked for literals.
+  virtual bool append(const FormatOp& op, std::string& out) const = 0;
+
+ protected:
+  ~FormatSource() = default;
+};
+
+// Appends the whole line; an operator without a value gives `missing` ("-" in logs, "" in header values).
+void render(const Format& format, const FormatSource& source, std::string_view missing, std::string& out);
+
 // One log line: text, or a JSON object whose leaves are formats (keys in order, nesting by dots is not flattened).
 struct JsonFormat {
   struct Field {

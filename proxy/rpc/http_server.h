@@ -1,0 +1,68 @@
+// Our own small HTTP server (admin, the control plane): HTTP/1.1 and HTTP/2 on one port, plain or TLS, gRPC calls on
+// the same port. Requests are collected whole (bounded), answers are whole. Never on a worker.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "proxy/event/loop.h"
+#include "proxy/net/listener.h"
+#include "proxy/net/tls.h"
+#include "proxy/rpc/grpc.h"
+
+namespace pillion::rpc {
+
+struct HttpRequest {
+  std::string method;
+  std::string path;   // without the query
+  std::string query;  // without '?'
+  std::string authority;
+  std::string body;  // at most HttpServerOptions::body_bytes_max
+  const Peer* peer = nullptr;
+};
+
+struct HttpResponse {
+  int status = 200;
+  std::string content_type = "text/plain; charset=UTF-8";
+  std::string body;
+  std::vector<std::pair<std::string, std::string>> headers;
+};
+
+class HttpHandler {
+ public:
+  virtual HttpResponse handle(const HttpRequest& request) = 0;
+
+ protected:
+  ~HttpHandler() = default;
+};
+
+// Gives the TLS context of now for each new connection (it changes when a certificate rotates).
+class ServerTlsSource {
+ public:
+  virtual std::shared_ptr<const net::ServerTlsContext> context() = 0;  // null: refuse the connection
+
+ protected:
+  ~ServerTlsSource() = default;
+};
+
+struct HttpServerOptions {
+  net::ListenOptions listen;
+  HttpHandler* handler = nullptr;  // null: 404 for all that is not gRPC
+  GrpcService* grpc = nullptr;     // null: no gRPC
+  ServerTlsSource* tls = nullptr;  // null: plain text
+  size_t body_bytes_max = 1 << 20;
+  uint32_t connections_max = 10'000;
+};
+
+class HttpServer {
+ public:
+  virtual ~HttpServer() = default;
+  virtual const Address& address() const = 0;
+};
+
+Expected<std::unique_ptr<HttpServer>> make_http_server(event::Loop& loop, const HttpServerOptions& options);
+
+}  // namespace pillion::rpc
