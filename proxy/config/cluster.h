@@ -119,6 +119,7 @@ struct Cluster {
   Duration h2_keepalive_timeout{};
   uint32_t response_head_bytes_max = 60 * 1024;
   uint32_t response_headers_max = 100;
+  bool h1_trailers = false;  // enable_trailers: without it, trailers of a response are dropped
   bool auto_sni = false;
   bool auto_san_validation = false;
   bool close_connections_on_host_health_failure = false;

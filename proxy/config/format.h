@@ -108,6 +108,8 @@ struct JsonFormat {
     std::string key;
     std::optional<Format> value;  // a leaf
     std::vector<Field> children;  // an object where there is no leaf
+    std::string raw;              // a number, true, false or null of the configuration, to be written as it is
+    bool is_list = false;         // the children are items, their keys empty
   };
   std::vector<Field> fields;
 };

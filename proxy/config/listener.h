@@ -29,6 +29,7 @@ struct AccessLog {
   std::string path;  // "/dev/stdout", "/dev/stderr" or a file
   std::optional<Format> text;
   std::optional<JsonFormat> json;
+  bool omit_empty = false;  // omit_empty_values: no key in JSON, nothing instead of "-" in text
   std::optional<AccessLogFilter> filter;
 };
 
@@ -44,6 +45,7 @@ struct HttpConnectionManager {
   enum class ForwardClientCert : uint8_t { sanitize, forward_only, append_forward, sanitize_set, always_forward_only };
   enum class ServerHeader : uint8_t { overwrite, append_if_absent, pass_through };
   enum class EscapedSlashes : uint8_t { keep, reject, unescape_redirect, unescape_forward };
+  enum class Underscores : uint8_t { allow, reject_request, drop_header };
 
   std::string stat_prefix;
   CodecType codec = CodecType::automatic;
@@ -88,8 +90,11 @@ struct HttpConnectionManager {
   uint32_t h2_stream_window_bytes = 256 * 1024;
   uint32_t h2_connection_window_bytes = 1024 * 1024;
   bool accept_http10 = true;
+  bool h1_trailers = false;  // http_protocol_options.enable_trailers: without it, trailers of a request are dropped
+  Underscores headers_with_underscores = Underscores::allow;
   std::vector<std::string> upgrades;  // enabled upgrade types, lower case: "websocket", "connect"
   bool add_user_agent = false;
+  bool suppress_envoy_headers = false;  // of the router: no x-envoy-* of our own in either direction
 };
 
 struct TcpProxy {

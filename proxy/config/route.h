@@ -74,7 +74,8 @@ uint32_t parse_retry_on(std::string_view list, std::vector<std::string>* unknown
 struct RetryPolicy {
   uint32_t on = 0;  // RetryOn bits
   std::vector<uint16_t> retriable_status_codes;
-  std::vector<HeaderMatcher> retriable_headers;  // of the response
+  std::vector<HeaderMatcher> retriable_headers;          // of the response
+  std::vector<HeaderMatcher> retriable_request_headers;  // any one must match for a retry; empty: always
   uint32_t retries_max = 1;
   Duration per_try_timeout{};
   Duration per_try_idle_timeout{};
@@ -119,6 +120,8 @@ struct RouteAction {
   std::string host_rewrite;  // host_rewrite_literal
   bool auto_host_rewrite = false;
   std::string host_rewrite_header;
+  std::shared_ptr<const Regex> host_rewrite_path_regex;  // the host is the path with its matches replaced
+  std::string host_rewrite_path_substitution;
   bool append_x_forwarded_host = false;
   Duration timeout{15'000'000};          // from the end of the request to the end of the response
   std::optional<Duration> idle_timeout;  // of the stream; overrides the connection manager's
@@ -185,6 +188,7 @@ struct RouteConfiguration {
   HeaderMutations mutations;
   bool most_specific_mutations_last = false;  // most_specific_header_mutations_wins
   bool ignore_port_in_host = false;
+  std::vector<std::string> internal_only_headers;  // lower case; taken off requests from outside
   PerFilterConfig per_filter;
 
   // The virtual host of an authority: exact, then the longest suffix wildcard (*.x), then the longest prefix wildcard

@@ -16,6 +16,7 @@ namespace pillion::config {
 struct SecretRef {
   std::string name;                             // "" = inline
   bool from_sds = false;                        // the name is subscribed to over SDS
+  std::string sds_cluster;                      // the gRPC service of its own for it; empty: the ADS stream
   std::string sds_path;                         // path_config_source: the secret is read from this file
   std::shared_ptr<const TlsMaterial> material;  // inline, or from files named in the bootstrap
   bool is_set() const { return !name.empty() || material != nullptr; }
