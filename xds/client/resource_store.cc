@@ -1,0 +1,334 @@
+#include "xds/client/resource_store.h"
+
+#include <envoy/config/cluster/v3/cluster.pb.h>
+#include <envoy/config/endpoint/v3/endpoint.pb.h>
+#include <envoy/config/listener/v3/listener.pb.h>
+#include <envoy/config/route/v3/route.pb.h>
+#include <envoy/extensions/transport_sockets/tls/v3/secret.pb.h>
+
+#include <algorithm>
+
+#include "xds/api/any.h"
+
+namespace pillion::xds::client {
+namespace {
+
+constexpr std::string_view kTypeUrls[] = {kListenerType, kRouteType, kClusterType, kEndpointType, kSecretType};
+
+template <class Message>
+std::string name_of(const Message& message) {
+  if constexpr (requires { message.cluster_name(); }) {
+    return message.cluster_name();
+  } else {
+    return message.name();
+  }
+}
+
+template <class T>
+void for_each_manager(const config::Listener& listener, T visit) {
+  const auto look = [&](const config::FilterChain& chain) {
+    if (const auto* manager = std::get_if<config::HttpConnectionManager>(&chain.terminal)) visit(*manager);
+  };
+  for (const config::FilterChain& chain : listener.chains) look(chain);
+  if (listener.default_chain) look(*listener.default_chain);
+}
+
+void collect_clusters(const config::RouteConfiguration& routes, std::set<std::string_view>& out) {
+  for (const config::VirtualHost& host : routes.virtual_hosts) {
+    for (const config::Route& route : host.routes) {
+      const auto* action = std::get_if<config::RouteAction>(&route.action);
+      if (action == nullptr) continue;
+      for (const config::WeightedCluster& c : action->clusters) out.insert(c.cluster);
+    }
+  }
+}
+
+}  // namespace
+
+ResourceStore::ResourceStore(config::SnapshotPtr statics, TranslationOptions options)
+    : options_(options), statics_(std::move(statics)), current_(statics_) {}
+
+std::optional<ResourceStore::Kind> ResourceStore::kind_of(std::string_view type_url) {
+  for (int i = 0; i < kKinds; ++i) {
+    if (kTypeUrls[i] == type_url) return static_cast<Kind>(i);
+  }
+  return std::nullopt;
+}
+
+// === what comes ===
+
+std::vector<ResourceError> ResourceStore::apply(const Response& response, Instant now, int64_t wall_now_us) {
+  std::vector<ResourceError> errors;
+  const std::optional<Kind> kind = kind_of(response.type_url);
+  if (!kind) return errors;
+  answered_.insert(*kind);
+  using namespace envoy::config;
+  const auto apply_as = [&]<class Message, class T>(Entries<T>& entries, auto translate) {
+    take<Message>(*kind, entries, response, now, wall_now_us, translate, errors);
+  };
+  switch (*kind) {
+    case kListeners: apply_as.template operator()<listener::v3::Listener>(listeners_, translate_listener); break;
+    case kRoutes:
+      apply_as.template operator()<route::v3::RouteConfiguration>(routes_, translate_route_configuration);
+      break;
+    case kClusters: apply_as.template operator()<cluster::v3::Cluster>(clusters_, translate_cluster); break;
+    case kEndpoints:
+      apply_as.template operator()<endpoint::v3::ClusterLoadAssignment>(endpoints_, translate_endpoints);
+      break;
+    case kSecrets:
+      apply_as.template operator()<envoy::extensions::transport_sockets::tls::v3::Secret>(secrets_, translate_secret);
+      break;
+    case kKinds: break;
+  }
+  for (const std::string& name : response.removed) remove(*kind, name);
+  if (errors.empty()) type_versions_[*kind] = response.version;
+  return errors;
+}
+
+template <class Message, class T, class Translate>
+void ResourceStore::take(Kind kind, Entries<T>& entries, const Response& response, Instant now, int64_t wall_now_us,
+                         Translate translate, std::vector<ResourceError>& errors) {
+  std::set<std::string> present;
+  for (const Received& received : response.resources) {
+    Message message;
+    std::string name = received.name;
+    const auto bad = [&](std::string reason) {
+      ResourceState& state = states_[kind][name];
+      state.rejected_version = received.version.empty() ? response.version : received.version;
+      state.rejected_reason = reason;
+      errors.push_back({name, std::move(reason)});
+    };
+    if (auto unpacked = unpack_into(received.body, message); !unpacked) {
+      bad(unpacked.error().to_string());
+      if (!name.empty()) present.insert(name);
+      continue;
+    }
+    if (name.empty()) name = name_of(message);
+    if (!present.insert(name).second) {
+      bad("the response names it twice");
+      continue;
+    }
+    const auto found = entries.find(name);
+    ResourceState& state = states_[kind][name];
+    const std::string& version = received.version.empty() ? response.version : received.version;
+    if (found != entries.end() && state.body != nullptr && *state.body == received.body.value()) {
+      state.version = version;  // what is there is the same: nothing downstream of it may move
+      state.rejected_version.clear();
+      state.rejected_reason.clear();
+      continue;
+    }
+    auto translated = translate(message, options_, std::string_view());
+    if (!translated) {
+      bad(translated.error().to_string());
+      continue;
+    }
+    entries.insert_or_assign(name, Entry<T>{std::move(*translated), now});
+    state = {version, std::make_shared<const std::string>(received.body.value()), wall_now_us, {}, {}};
+    dirty_ = true;
+  }
+  if (response.full_state) remove_absent(kind, entries, present);
+}
+
+template <class T>
+void ResourceStore::remove_absent(Kind kind, Entries<T>& entries, const std::set<std::string>& present) {
+  std::vector<std::string> gone;
+  for (const auto& [name, entry] : entries) {
+    if (!present.contains(name)) gone.push_back(name);
+  }
+  for (const std::string& name : gone) remove(kind, name);
+  std::erase_if(states_[kind], [&](const auto& state) { return !present.contains(state.first); });
+}
+
+void ResourceStore::remove(Kind kind, const std::string& name) {
+  states_[kind].erase(name);
+  dirty_ = true;
+  switch (kind) {
+    case kListeners: listeners_.erase(name); break;
+    case kRoutes: routes_.erase(name); break;
+    case kClusters: clusters_.erase(name); break;
+    case kEndpoints: endpoints_.erase(name); break;
+    case kSecrets: secrets_.erase(name); break;
+    case kKinds: break;
+  }
+}
+
+void ResourceStore::set_secret(const std::string& name, std::shared_ptr<const TlsMaterial> material) {
+  secrets_.insert_or_assign(name, Entry<TlsMaterial>{std::move(material), {}});
+  dirty_ = true;
+}
+
+// === what is asked for ===
+
+void ResourceStore::refer_to_secrets(const config::TlsContext* tls, std::set<std::string>& out) {
+  if (tls == nullptr) return;
+  for (const config::SecretRef& ref : tls->certificates) {
+    if (!ref.name.empty()) out.insert(ref.name);
+  }
+  if (!tls->validation.trust.name.empty()) out.insert(tls->validation.trust.name);
+}
+
+std::set<std::string> ResourceStore::secrets_of(const config::Listener& listener) {
+  std::set<std::string> out;
+  for (const config::FilterChain& chain : listener.chains) refer_to_secrets(chain.tls.get(), out);
+  if (listener.default_chain) refer_to_secrets(listener.default_chain->tls.get(), out);
+  return out;
+}
+
+std::set<std::string> ResourceStore::secrets_of(const config::Cluster& cluster) {
+  std::set<std::string> out;
+  refer_to_secrets(cluster.tls.get(), out);
+  for (const config::TransportSocketMatch& match : cluster.socket_matches) refer_to_secrets(match.tls.get(), out);
+  return out;
+}
+
+std::set<std::string> ResourceStore::routes_of(const config::Listener& listener) {
+  std::set<std::string> out;
+  for_each_manager(listener, [&](const config::HttpConnectionManager& manager) {
+    if (!manager.rds_name.empty()) out.insert(manager.rds_name);
+  });
+  return out;
+}
+
+std::set<std::string> ResourceStore::wanted(std::string_view type_url, Instant now) {
+  std::set<std::string> names;
+  const std::optional<Kind> kind = kind_of(type_url);
+  if (!kind) return names;
+  const auto subscribed = [&names](const config::TlsContext* tls) {
+    if (tls == nullptr) return;
+    for (const config::SecretRef& ref : tls->certificates) {
+      if (ref.from_sds) names.insert(ref.name);
+    }
+    if (tls->validation.trust.from_sds) names.insert(tls->validation.trust.name);
+  };
+  const auto look_at_listener = [&](const config::Listener& listener) {
+    if (*kind == kRoutes) names.merge(routes_of(listener));
+    if (*kind != kSecrets) return;
+    for (const config::FilterChain& chain : listener.chains) subscribed(chain.tls.get());
+    if (listener.default_chain) subscribed(listener.default_chain->tls.get());
+  };
+  const auto look_at_cluster = [&](const config::Cluster& cluster) {
+    if (*kind == kEndpoints && cluster.type == config::Cluster::Type::eds) names.insert(cluster.eds_name);
+    if (*kind != kSecrets) return;
+    subscribed(cluster.tls.get());
+    for (const config::TransportSocketMatch& match : cluster.socket_matches) subscribed(match.tls.get());
+  };
+  for (const auto& [name, listener] : statics_->listeners) look_at_listener(*listener);
+  for (const auto& [name, entry] : listeners_) look_at_listener(*entry.value);
+  for (const auto& [name, cluster] : statics_->clusters) look_at_cluster(*cluster);
+  for (const auto& [name, entry] : clusters_) look_at_cluster(*entry.value);
+  Waits& waits = waits_[*kind];
+  std::erase_if(waits, [&](const auto& wait) { return !names.contains(wait.first); });
+  for (const std::string& name : names) waits.try_emplace(name, now);
+  // Nobody refers to it any more: that, and not its absence from a response, is how these types end.
+  std::vector<std::string> orphans;
+  for (const auto& [name, state] : states_[*kind]) {
+    if (!names.contains(name)) orphans.push_back(name);
+  }
+  for (const std::string& name : orphans) remove(*kind, name);
+  return names;
+}
+
+std::string ResourceStore::type_version(std::string_view type_url) const {
+  const std::optional<Kind> kind = kind_of(type_url);
+  return kind ? type_versions_[*kind] : std::string();
+}
+
+std::map<std::string, std::string> ResourceStore::resource_versions(std::string_view type_url) const {
+  std::map<std::string, std::string> out;
+  const std::optional<Kind> kind = kind_of(type_url);
+  if (!kind) return out;
+  for (const auto& [name, state] : states_[*kind]) {
+    if (state.body != nullptr) out.emplace(name, state.version);
+  }
+  return out;
+}
+
+const std::map<std::string, ResourceState, std::less<>>& ResourceStore::states(std::string_view type_url) const {
+  static const std::map<std::string, ResourceState, std::less<>> kNone;
+  const std::optional<Kind> kind = kind_of(type_url);
+  return kind ? states_[*kind] : kNone;
+}
+
+// === what is made of it ===
+
+void ResourceStore::wait_until(Instant deadline) {
+  is_warming_ = true;
+  if (!next_deadline_ || deadline < *next_deadline_) next_deadline_ = deadline;
+}
+
+bool ResourceStore::is_due(Kind kind, const std::string& name, Instant now) {
+  if (kind == kRoutes && (routes_.contains(name) || statics_->routes.contains(name))) return true;
+  if (kind == kEndpoints && (endpoints_.contains(name) || statics_->endpoints.contains(name))) return true;
+  if (kind == kSecrets && (secrets_.contains(name) || statics_->secrets.contains(name))) return true;
+  const auto [wait, fresh] = waits_[kind].try_emplace(name, now);
+  const Instant deadline = wait->second + kFetchTimeout;
+  if (now >= deadline) return true;
+  wait_until(deadline);
+  return false;
+}
+
+bool ResourceStore::is_warm(const config::Cluster& cluster, Instant now) {
+  bool warm = cluster.type != config::Cluster::Type::eds || is_due(kEndpoints, cluster.eds_name, now);
+  for (const std::string& secret : secrets_of(cluster)) warm &= is_due(kSecrets, secret, now);
+  return warm;
+}
+
+bool ResourceStore::is_warm(const config::Listener& listener, const config::Snapshot& next, Instant now) {
+  bool warm = true;
+  for (const std::string& name : routes_of(listener)) {
+    warm &= is_due(kRoutes, name, now) && (!routes_.contains(name) || next.routes.contains(name));
+  }
+  for (const std::string& secret : secrets_of(listener)) warm &= is_due(kSecrets, secret, now);
+  return warm;
+}
+
+// A table that names a cluster which is still on its way waits for it, so that no request meets a route to nowhere.
+bool ResourceStore::is_held(const Entry<config::RouteConfiguration>& entry, const config::Snapshot& next, Instant now) {
+  const Instant deadline = entry.arrived + kRouteHold;
+  std::set<std::string_view> named;
+  collect_clusters(*entry.value, named);
+  for (const std::string_view cluster : named) {
+    if (next.clusters.contains(cluster)) continue;
+    if (clusters_.contains(cluster)) {
+      is_warming_ = true;  // the cluster's own waiting has an end
+      return true;
+    }
+    if (now < deadline) {
+      wait_until(deadline);
+      return true;
+    }
+  }
+  return false;
+}
+
+config::SnapshotPtr ResourceStore::build(Instant now) {
+  if (!dirty_ && !(next_deadline_ && now >= *next_deadline_)) return current_;
+  dirty_ = false;
+  is_warming_ = false;
+  next_deadline_.reset();
+  auto next = std::make_shared<config::Snapshot>(*statics_);
+  next->sequence = current_->sequence + 1;
+  for (const auto& [name, entry] : secrets_) next->secrets.insert_or_assign(name, entry.value);
+  for (const auto& [name, entry] : endpoints_) next->endpoints.insert_or_assign(name, entry.value);
+  // What is not ready yet is represented by what it replaces, if there is such a thing.
+  const auto place = [&](auto& table, const auto& before, const std::string& name, const auto& value, bool ready) {
+    if (ready) {
+      table.insert_or_assign(name, value);
+    } else if (const auto old = before.find(name); old != before.end()) {
+      table.insert_or_assign(name, old->second);
+    }
+  };
+  for (const auto& [name, entry] : clusters_) {
+    place(next->clusters, current_->clusters, name, entry.value, is_warm(*entry.value, now));
+  }
+  for (const auto& [name, entry] : routes_) {
+    place(next->routes, current_->routes, name, entry.value, !is_held(entry, *next, now));
+  }
+  for (const auto& [name, entry] : listeners_) {
+    place(next->listeners, current_->listeners, name, entry.value, is_warm(*entry.value, *next, now));
+  }
+  current_ = next;
+  return current_;
+}
+
+}  // namespace pillion::xds::client

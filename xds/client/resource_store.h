@@ -1,0 +1,111 @@
+// The resources that came over xDS, translated, and the snapshots made of them. Pure: time is passed in.
+//
+// What is good in a response is used and what is bad is named, its last good version stays. A resource becomes visible
+// when what it needs is there (warming), so that no snapshot has a listener without its routes or a new cluster without
+// its endpoints; what it replaces serves until then. Waiting has an end: after kFetchTimeout it is used as it is.
+//
+//   listener ──needs──► its RDS tables, its secrets          cluster ──needs──► its EDS assignment, its secrets
+//   route table ──waits──► the clusters it names (kRouteHold where nobody announced them)
+#pragma once
+
+#include <expected>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proxy/base/time.h"
+#include "proxy/config/snapshot.h"
+#include "xds/client/ads_stream.h"
+#include "xds/translate/translate.h"
+
+namespace pillion::xds::client {
+
+inline constexpr Duration kFetchTimeout{15'000'000};  // initial_fetch_timeout's default
+inline constexpr Duration kRouteHold{2'000'000};
+
+// One resource as /config_dump and the next stream want to know it.
+struct ResourceState {
+  std::string version;                      // of the good one in use; the response's where the resource has none
+  std::shared_ptr<const std::string> body;  // serialized message of the good one; null while there is none
+  int64_t updated_wall_us = 0;
+  std::string rejected_version;  // of the last bad one, until a good one comes
+  std::string rejected_reason;
+};
+
+class ResourceStore {
+ public:
+  // `statics` come from the bootstrap and are part of every snapshot. What `options` points to outlives the store.
+  ResourceStore(config::SnapshotPtr statics, TranslationOptions options);
+
+  // Takes what is good; `wall_now_us` is only shown to people. The errors name what is not, in the order of the
+  // response.
+  std::vector<ResourceError> apply(const Response& response, Instant now, int64_t wall_now_us);
+  // A secret from elsewhere: the proxy's own identity, or a file.
+  void set_secret(const std::string& name, std::shared_ptr<const TlsMaterial> material);
+
+  // The names that what was accepted refers to: RDS, EDS and SDS. Starts the clock of those that are new.
+  std::set<std::string> wanted(std::string_view type_url, Instant now);
+  // For the next stream.
+  std::string type_version(std::string_view type_url) const;
+  std::map<std::string, std::string> resource_versions(std::string_view type_url) const;
+
+  // The configuration that is whole now. The same pointer as before where nothing changed.
+  config::SnapshotPtr build(Instant now);
+  // When build() may give more without anything having come.
+  std::optional<Instant> next_deadline() const { return next_deadline_; }
+  // Listeners and clusters were answered, and nothing that they need is waited for.
+  bool is_complete() const { return answered_.contains(kListeners) && answered_.contains(kClusters) && !is_warming_; }
+
+  const std::map<std::string, ResourceState, std::less<>>& states(std::string_view type_url) const;
+
+ private:
+  enum Kind : int { kListeners, kRoutes, kClusters, kEndpoints, kSecrets, kKinds };
+  template <class T>
+  struct Entry {
+    std::shared_ptr<const T> value;
+    Instant arrived{};
+  };
+  template <class T>
+  using Entries = std::map<std::string, Entry<T>, std::less<>>;
+  using Waits = std::map<std::string, Instant, std::less<>>;  // name to when it was first wanted
+
+  static std::optional<Kind> kind_of(std::string_view type_url);
+  template <class Message, class T, class Translate>
+  void take(Kind kind, Entries<T>& entries, const Response& response, Instant now, int64_t wall_now_us,
+            Translate translate, std::vector<ResourceError>& errors);
+  template <class T>
+  void remove_absent(Kind kind, Entries<T>& entries, const std::set<std::string>& present);
+  void remove(Kind kind, const std::string& name);
+
+  static void refer_to_secrets(const config::TlsContext* tls, std::set<std::string>& out);
+  static std::set<std::string> secrets_of(const config::Listener& listener);
+  static std::set<std::string> secrets_of(const config::Cluster& cluster);
+  static std::set<std::string> routes_of(const config::Listener& listener);
+  bool is_due(Kind kind, const std::string& name, Instant now);  // it has come, or was waited for long enough
+  bool is_warm(const config::Cluster& cluster, Instant now);
+  bool is_warm(const config::Listener& listener, const config::Snapshot& next, Instant now);
+  bool is_held(const Entry<config::RouteConfiguration>& entry, const config::Snapshot& next, Instant now);
+  void wait_until(Instant deadline);
+
+  TranslationOptions options_;
+  config::SnapshotPtr statics_;
+  config::SnapshotPtr current_;
+  Entries<config::Listener> listeners_;
+  Entries<config::RouteConfiguration> routes_;
+  Entries<config::Cluster> clusters_;
+  Entries<config::EndpointAssignment> endpoints_;
+  Entries<TlsMaterial> secrets_;
+  std::map<std::string, ResourceState, std::less<>> states_[kKinds];
+  std::string type_versions_[kKinds];
+  Waits waits_[kKinds];
+  std::set<int> answered_;
+  std::optional<Instant> next_deadline_;
+  bool is_warming_ = false;
+  bool dirty_ = true;
+};
+
+}  // namespace pillion::xds::client
