@@ -14,6 +14,7 @@
 namespace pillion::rpc {
 
 constexpr size_t kGrpcMessageBytesMax = 256u << 20;  // a large mesh's whole CDS; named by the error when crossed
+constexpr size_t kGrpcQueuedBytesMax = 2 * kGrpcMessageBytesMax;  // sent, and not taken by the peer: the call breaks
 
 struct GrpcStatus {
   int code = 0;  // 0 = OK
@@ -34,7 +35,7 @@ class GrpcCallEvents {
   ~GrpcCallEvents() = default;
 };
 
-// Dropping it cancels. No event comes from inside its verbs.
+// Dropping it cancels, also from inside its events. No event comes from inside its verbs.
 class GrpcCall {
  public:
   virtual ~GrpcCall() = default;
@@ -45,6 +46,7 @@ class GrpcCall {
 // Where calls go. Implementations: direct_channel (one address), upstream/cluster_channel (a cluster's endpoints).
 class Channel {
  public:
+  // Calls that outlive their channel get no more events.
   virtual ~Channel() = default;
   // `path` is "/package.Service/Method".
   [[nodiscard]] virtual std::unique_ptr<GrpcCall> call(std::string_view path, const Metadata& metadata,

@@ -20,8 +20,11 @@ struct HttpRequest {
   std::string path;   // without the query
   std::string query;  // without '?'
   std::string authority;
+  Metadata headers;  // names as they were sent: HTTP/1 clients may use any case
   std::string body;  // at most HttpServerOptions::body_bytes_max
   const Peer* peer = nullptr;
+
+  std::string_view header(std::string_view name) const;  // the first of that name, in any case; "" = none
 };
 
 struct HttpResponse {
@@ -33,6 +36,7 @@ struct HttpResponse {
 
 class HttpHandler {
  public:
+  // Answers at once: nothing here waits.
   virtual HttpResponse handle(const HttpRequest& request) = 0;
 
  protected:
@@ -54,15 +58,22 @@ struct HttpServerOptions {
   GrpcService* grpc = nullptr;     // null: no gRPC
   ServerTlsSource* tls = nullptr;  // null: plain text
   size_t body_bytes_max = 1 << 20;
-  uint32_t connections_max = 10'000;
+  size_t grpc_message_bytes_max = 16 << 20;  // of one received message
+  uint32_t connections_max = 10'000;         // above it new ones are closed at once
+  Duration handshake_timeout{10'000'000};    // TLS
+  Duration request_timeout{30'000'000};      // first octet to last of a request; gRPC: of its head
+  Duration idle_timeout{300'000'000};        // of a connection without requests and calls
 };
 
+// Dropping it closes its connections; the handlers of running calls are destroyed without another event. It may not be
+// dropped from inside a handler.
 class HttpServer {
  public:
   virtual ~HttpServer() = default;
   virtual const Address& address() const = 0;
 };
 
+// Errors: those of net::Listener::open.
 Expected<std::unique_ptr<HttpServer>> make_http_server(event::Loop& loop, const HttpServerOptions& options);
 
 }  // namespace pillion::rpc
