@@ -23,6 +23,7 @@ struct FormatOp {
     request_duration,
     response_duration,
     response_tx_duration,
+    common_duration,  // %COMMON_DURATION(from:to:unit)%: `text` is the argument
     bytes_received,
     bytes_sent,
     protocol,
@@ -32,9 +33,14 @@ struct FormatOp {
     response_flags_long,
     route_name,
     virtual_cluster_name,
-    upstream_host,
+    upstream_host,  // the endpoint's address; also %UPSTREAM_REMOTE_ADDRESS%
+    upstream_host_without_port,
+    upstream_host_port,
+    upstream_host_name,  // as configured, where it has a name
     upstream_cluster,
     upstream_local_address,
+    upstream_local_address_without_port,
+    upstream_local_port,
     upstream_transport_failure_reason,
     upstream_request_attempt_count,
     upstream_protocol,
@@ -44,6 +50,9 @@ struct FormatOp {
     downstream_wire_bytes_received,
     upstream_header_bytes_sent,
     upstream_header_bytes_received,
+    request_headers_bytes,  // names and values of the head, as the exchange has them
+    response_headers_bytes,
+    response_trailers_bytes,
     downstream_remote_address,
     downstream_remote_address_without_port,
     downstream_remote_port,
@@ -67,11 +76,11 @@ struct FormatOp {
     hostname,
     connection_id,
     stream_id,
-    grpc_status,
+    grpc_status,  // `text`: "CAMEL_STRING", "SNAKE_STRING" or "NUMBER"
     connection_termination_details,
     filter_chain_name,
     dynamic_metadata,  // %DYNAMIC_METADATA(ns:key)%
-    environment,       // resolved when compiled
+    environment,       // resolved when compiled: `text` is the variable's value, "-" where it is not set
     failure_sentence,  // %PILLION_FAILURE%: who failed and why, in plain words
     attempts,          // %PILLION_ATTEMPTS%: every try with its endpoint, outcome and milliseconds
     unknown,           // an operator not spoken here: renders "-" and is warned about once
@@ -79,8 +88,10 @@ struct FormatOp {
   Kind kind = Kind::literal;
   std::string text;  // literal; the first name of req/resp/trailer (lower case); start_time's format; metadata path
   std::string alternative;  // the name after '?'
-  size_t length_max = 0;    // 0 = whole
+  size_t length_max = 0;    // bytes; 0 = whole
 };
+// Counts, durations in milliseconds, ports and the status code are numbers, also in JSON.
+bool is_number(const FormatOp& op);
 
 struct Format {
   std::vector<FormatOp> ops;
@@ -99,10 +110,14 @@ class FormatSource {
   ~FormatSource() = default;
 };
 
+// Appends what one operator or literal gives, cut to its length; false, and nothing appended, where there is no value.
+bool append_value(const FormatOp& op, const FormatSource& source, std::string& out);
+
 // Appends the whole line; an operator without a value gives `missing` ("-" in logs, "" in header values).
 void render(const Format& format, const FormatSource& source, std::string_view missing, std::string& out);
 
 // One log line: text, or a JSON object whose leaves are formats (keys in order, nesting by dots is not flattened).
+// A field is what comes first of: a format, a constant, and its children.
 struct JsonFormat {
   struct Field {
     std::string key;
@@ -113,6 +128,15 @@ struct JsonFormat {
   };
   std::vector<Field> fields;
 };
+
+// Appends a JSON object and a newline. A leaf of one operator keeps its type, and is null where there is no value; in a
+// leaf of several parts "-" stands for what is missing. With `omit_empty` what is null, and an object without fields,
+// is left out, and missing parts are "". Bytes that are not UTF-8 are shown as \u00XX.
+void render_json(const JsonFormat& format, const FormatSource& source, bool omit_empty, std::string& out);
+
+// Appends `wall_us` in UTC. `format` is that of strftime with fractions of a second (%f has nine digits, %3f has three,
+// …), %s for seconds since the epoch and %E3S for seconds with a fraction; "" is 2026-11-24T09:30:00.123Z.
+void format_time(int64_t wall_us, std::string_view format, std::string& out);
 
 // Envoy's default access-log line, format string and newline included.
 std::string_view default_access_log_format();

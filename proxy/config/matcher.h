@@ -18,6 +18,8 @@ class Regex {
   static constexpr size_t kProgramSizeMax = 10'000;  // RE2 program instructions; larger ones are refused
   static std::expected<std::shared_ptr<const Regex>, std::string> compile(std::string_view pattern);
   virtual ~Regex() = default;
+  // Whether `substitution` is well formed and names only groups that the pattern has; else what is wrong with it.
+  virtual std::expected<void, std::string> check_substitution(std::string_view substitution) const = 0;
   virtual bool matches(std::string_view text) const = 0;
   // Every match replaced by `substitution` with \0..\9 for groups.
   virtual std::string replace_all(std::string_view text, std::string_view substitution) const = 0;
@@ -34,8 +36,9 @@ struct StringMatcher {
   bool matches(std::string_view value) const;
 };
 
-// envoy.config.route.v3.HeaderMatcher. `value` is all fields of the name joined by ",", none where the header is
-// absent.
+// envoy.config.route.v3.HeaderMatcher. A header that is there more than once fulfils the matcher when one of its values
+// does, and an inverted one when none of them does. The templates take the heads and maps of http/, which config/ does
+// not see.
 struct HeaderMatcher {
   enum class Kind : uint8_t { present, string, range };
   std::string name;  // lower case; ":method", ":path", ":authority" and ":scheme" are looked up in the head
@@ -46,7 +49,37 @@ struct HeaderMatcher {
   int64_t range_end = 0;
   bool invert = false;
   bool treat_missing_as_empty = false;
+
+  // A header with one value, or with none.
   bool matches(std::optional<std::string_view> value) const;
+  // A header map: every field of the name is looked at.
+  template <class Fields>
+  bool matches_fields(const Fields& fields) const {
+    bool found = false;
+    for (const auto& field : fields) {
+      if (!is_named(field.name)) continue;
+      if (accepts(field.value)) return !invert;
+      found = true;
+    }
+    return found ? invert : matches(std::nullopt);
+  }
+  // A request: pseudo-headers, Host and Content-Length are members of its head.
+  template <class RequestHead>
+  bool matches_request(const RequestHead& head) const {
+    if (name == ":path") return matches(head.path);
+    if (name == ":method") return matches(head.method);
+    if (name == ":authority" || name == "host") return matches(head.authority);
+    if (name == ":scheme") return matches(head.scheme);
+    if (name == "content-length") {
+      return matches(head.content_length ? std::optional<std::string_view>(std::to_string(*head.content_length))
+                                         : std::nullopt);
+    }
+    return matches_fields(head.headers);
+  }
+
+ private:
+  bool accepts(std::string_view value) const;  // without `invert`
+  bool is_named(std::string_view field_name) const;
 };
 
 // envoy.config.route.v3.QueryParameterMatcher: the first parameter of that name, not decoded (as Envoy does).

@@ -114,7 +114,7 @@ struct RouteAction {
   std::string cluster_header;
   uint16_t cluster_not_found_status = 503;
   std::optional<std::string> prefix_rewrite;  // replaces what the prefix or path matcher matched
-  std::string path_rewrite;
+  std::string path_rewrite;                   // replaces the whole path; the query stays
   std::shared_ptr<const Regex> regex_rewrite;
   std::string regex_substitution;
   std::string host_rewrite;  // host_rewrite_literal
@@ -123,11 +123,14 @@ struct RouteAction {
   std::shared_ptr<const Regex> host_rewrite_path_regex;  // the host is the path with its matches replaced
   std::string host_rewrite_path_substitution;
   bool append_x_forwarded_host = false;
-  Duration timeout{15'000'000};          // from the end of the request to the end of the response
+  // From the end of the request to the end of the response. It does not count where one of max_stream_duration's
+  // fields (the next but one, and grpc_timeout_header_max) is set.
+  Duration timeout{15'000'000};
   std::optional<Duration> idle_timeout;  // of the stream; overrides the connection manager's
   std::optional<Duration> max_stream_duration;
-  std::optional<Duration> grpc_timeout_header_max;
-  std::optional<RetryPolicy> retry;  // none: the virtual host's, if any
+  std::optional<Duration> grpc_timeout_header_max;  // max_stream_duration's; zero: the header's value as it is
+  std::optional<Duration> max_grpc_timeout;  // gRPC: grpc-timeout up to this replaces `timeout`; zero: without limit
+  std::optional<RetryPolicy> retry;          // none: the virtual host's, if any
   std::vector<HashPolicy> hash_policies;
   std::vector<MirrorPolicy> mirrors;
   std::optional<bool> websocket;  // upgrade_configs of the route

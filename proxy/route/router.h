@@ -1,6 +1,7 @@
 // Which route a request takes. Pure: the same function serves the data path and an explanation of it.
 #pragma once
 
+#include <optional>
 #include <string_view>
 
 #include "proxy/base/random.h"
@@ -20,7 +21,8 @@ RouteMatch match(const config::RouteConfiguration& routes, const http::RequestHe
 // The values a matcher looks at: pseudo-headers by ":name", all fields of a name joined by ",".
 std::optional<std::string_view> header_value(const http::RequestHead& head, std::string_view lower_name);
 
-// One of the action's clusters by weight; "" where cluster_header is absent from the request.
+// One of the action's clusters by weight; null where the action names a cluster_header instead, whose value
+// header_value() gives.
 const config::WeightedCluster* pick_cluster(const config::RouteAction& action, Random& random);
 
 }  // namespace pillion::route
