@@ -23,7 +23,8 @@ class ClientTlsSource {
 };
 
 struct DirectChannelOptions {
-  std::string target;              // "HOST:PORT", "[v6]:PORT", "unix:/path"; a name is resolved at each connect
+  std::string target;              // "HOST:PORT", "[v6]:PORT"; a name is resolved at each connect
+  std::string authority;           // of the requests; empty = the target
   ClientTlsSource* tls = nullptr;  // null: plain text
   Duration connect_timeout{5'000'000};
   Duration keepalive_interval{30'000'000};  // PING; a server that does not answer within 10 s is gone

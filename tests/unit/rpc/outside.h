@@ -94,11 +94,14 @@ class Program {
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
   ~Program() {
-    if (!ended_) {
-      kill(pid_, SIGKILL);
-      waitpid(pid_, nullptr, 0);
-    }
+    stop();
     close(out_);
+  }
+  void stop() {
+    if (ended_) return;
+    kill(pid_, SIGKILL);
+    waitpid(pid_, &status_, 0);
+    ended_ = true;
   }
   bool has_ended() {
     char buffer[65536];
