@@ -2,19 +2,30 @@
 
 #include <algorithm>
 
-#include "proxy/base/log.h"
+#include "proxy/downstream/format_values.h"
+#include "proxy/route/mutation.h"
 
 namespace pillion::downstream {
 
-Exchange::Exchange(ExchangeOwner& owner, ExchangeContext context, http::ServerStream& stream)
-    : owner_(owner),
-      context_(std::move(context)),
+Exchange::Exchange(const ExchangeContext& context, http::ServerStream& stream, http::Version version)
+    : context_(context),
       stream_(&stream),
+      request_timer_(event::Timer::bind<&Exchange::on_request_late>(this)),
       route_timer_(event::Timer::bind<&Exchange::on_route_timeout>(this)),
       idle_timer_(event::Timer::bind<&Exchange::on_stream_idle>(this)),
+      duration_timer_(event::Timer::bind<&Exchange::on_max_duration>(this)),
       backoff_timer_(event::Timer::bind<&Exchange::on_backoff>(this)) {
-  record_.start = context_.executor.now();
+  record_.start = now();
   record_.start_wall_us = wall_now_us();
+  record_.version = version;
+  record_.stream_id = stream.id();
+  record_.connection_id = context.info.id;
+  record_.downstream_remote = record_.downstream_direct_remote = context.peer.address;
+  record_.downstream_local = context.info.local;
+  record_.downstream_tls = context.tls;
+  record_.sni = context.info.sni;
+  if (context.info.chain != nullptr) record_.filter_chain = context.info.chain->name;
+  start_timers();
 }
 
 Exchange::~Exchange() = default;
@@ -22,10 +33,9 @@ Exchange::~Exchange() = default;
 // What the cursors and the last verdict allow; none = wait for an event.
 Exchange::Do Exchange::next() const {
   if (finished_) return Do::none;
-  if (downstream_gone_) return Do::finish;
-  if (!begun_) return head_ ? Do::begin : Do::none;
+  if (downstream_gone_ || response_relayed_) return Do::finish;
   if (local_reply_) return Do::answer;
-  if (response_relayed_) return Do::finish;
+  if (!begun_) return head_ ? Do::begin : Do::none;
   if (attempt_ == nullptr) return retry_due_ ? Do::start_attempt : Do::none;
   if (!response_accepted_ && (attempt_->head || attempt_->state() == route::Attempt::State::failed)) {
     return Do::judge_attempt;
@@ -36,7 +46,7 @@ Exchange::Do Exchange::next() const {
 void Exchange::step() {
   for (;;) {
     switch (next()) {
-      case Do::begin: begin(); break;  // the route, its headers; may end in a local reply
+      case Do::begin: begin(); break;  // who asks, which route, its headers; may end in a local reply
       case Do::start_attempt: start_attempt(); break;
       case Do::judge_attempt: judge_attempt(); break;  // again, or this is the answer
       case Do::answer: answer(); break;                // ours: no route, no endpoint, out of time …
@@ -46,7 +56,7 @@ void Exchange::step() {
         break;
       case Do::finish:
         complete();
-        owner_.retire(*this);  // `this` waits for the end of the turn
+        context_.owner.retire(*this);  // `this` waits for the end of the turn
         return;
       case Do::none: return;
     }
@@ -57,311 +67,244 @@ void Exchange::step() {
 
 void Exchange::on_request_head(http::RequestHead&& head, bool end) {
   head_.emplace(std::move(head));
-  request_ended_ = end;
-  if (end) record_.request_end = context_.executor.now();
+  record_.version = head_->version;
+  if (end) end_request();
   note_progress();
-  context_.executor.ready(*this);
+  mark_ready();
 }
 
 void Exchange::on_body(Chain&& data, bool end) {
   record_.request_body_bytes += data.size();
   unconsumed_request_ += data.size();
   request_body_.append(std::move(data));
-  if (end) {
-    request_ended_ = true;
-    record_.request_end = context_.executor.now();
-  }
+  if (end) end_request();
   note_progress();
-  context_.executor.ready(*this);
+  mark_ready();
 }
 
 void Exchange::on_trailers(http::HeaderMap&& trailers) {
-  request_trailers_.emplace(std::move(trailers));
-  request_ended_ = true;
-  record_.request_end = context_.executor.now();
+  // On HTTP/1 they pass only where enable_trailers asks for it.
+  if (is_http2() || context_.manager.h1_trailers) request_trailers_.emplace(std::move(trailers));
+  end_request();
   note_progress();
-  context_.executor.ready(*this);
+  mark_ready();
 }
 
-void Exchange::begin() {
-  begun_ = true;
-  record_.request = &*head_;
-  record_.version = head_->version;
-  record_.original_path = head_->path;
-  if (context_.routes == nullptr) {
-    fail({Code::no_route, Side::local, Retry::never, 0, "the route configuration has not arrived"});
-    return;
-  }
-  match_ = route::match(*context_.routes, *head_, context_.executor.random);
-  if (match_.virtual_host != nullptr) record_.virtual_host = match_.virtual_host->name;
-  if (match_.route == nullptr) {
-    fail({Code::no_route, Side::local, Retry::never, 0, "no route matches"});
-    return;
-  }
-  record_.route_name = match_.route->name;
-  action_ = std::get_if<config::RouteAction>(&match_.route->action);
-  if (action_ == nullptr) {
-    fail({Code::direct_response, Side::local, Retry::never, 0, "the route answers by itself"});
-    return;
-  }
-  const config::WeightedCluster* chosen = route::pick_cluster(*action_, context_.executor.random);
-  std::string_view name = chosen != nullptr ? std::string_view(chosen->cluster) : std::string_view();
-  if (!action_->cluster_header.empty()) {
-    name = route::header_value(*head_, action_->cluster_header).value_or(std::string_view());
-  }
-  cluster_ = context_.clusters.find(name);
-  if (cluster_ == nullptr) {
-    fail({Code::no_cluster, Side::local, Retry::never, 0, "the route's cluster is not known"});
-    return;
-  }
-  record_.cluster = cluster_->config().name;
-  const config::RetryPolicy* policy = action_->retry               ? &*action_->retry
-                                      : match_.virtual_host->retry ? &*match_.virtual_host->retry
-                                                                   : nullptr;
-  retry_.emplace(policy, *head_, !head_->upgrade.empty());
+void Exchange::end_request() {
+  request_ended_ = true;
+  record_.request_end = now();
+  request_timer_.stop();
+  if (begun_) start_route_timer();
 }
 
 void Exchange::start_attempt() {
   retry_due_ = false;
   ++record_.attempts_total;
-  attempt_ = std::make_unique<route::Attempt>(*this, *cluster_, context_.executor);
-  route::AttemptOptions options;
-  options.downstream_version = head_->version;
-  options.auto_host_rewrite = action_->auto_host_rewrite;
-  options.pick.priority = action_->priority;
-  options.pick.original_destination = record_.downstream_local;
-  const config::RetryPolicy* policy = action_->retry ? &*action_->retry : nullptr;
-  if (policy != nullptr) {
-    options.per_try_timeout = policy->per_try_timeout;
-    options.per_try_idle_timeout = policy->per_try_idle_timeout;
-    if (policy->previous_hosts) {
-      options.pick.avoid = tried_;
-      options.pick.attempts_max = std::max(policy->host_selection_attempts, 1u);
-    }
-  }
+  set_attempt_headers();
+  attempt_ = std::make_unique<route::Attempt>(*this, *cluster_, executor());
   // The body goes out anew from the replay buffer: what the last attempt was given, and what came since.
   if (!replay_.empty()) {
     replay_.append(std::move(request_body_));
     request_body_ = std::move(replay_);
   }
   request_relayed_ = request_ended_ && request_body_.empty() && !request_trailers_;
-  attempt_->start(*head_, request_relayed_, options);
+  attempt_->start(*head_, request_relayed_, attempt_options());
 }
 
 void Exchange::relay_request() {
   if (request_relayed_ || !attempt_->can_send()) return;
-  if (!request_body_.empty()) {
+  if (request_body_.empty() && !request_ended_) return;
+  const bool end = request_ended_ && !request_trailers_;
+  if (!request_body_.empty() && replay_possible_) {
+    replay_possible_ = !record_.upgraded && replay_.size() + request_body_.size() <= kReplayBytesMax;
     if (replay_possible_) {
-      replay_possible_ = replay_.size() + request_body_.size() <= kReplayBytesMax;
-      if (replay_possible_) {
-        replay_.append_shared(request_body_);
-      } else {
-        replay_.clear();
-      }
-    }
-    attempt_->send_body(std::move(request_body_), request_ended_ && !request_trailers_);
-  } else if (request_ended_ && !request_trailers_) {
-    attempt_->send_body({}, true);
-  }
-  if (request_ended_) {
-    if (request_trailers_) attempt_->send_trailers(*request_trailers_);
-    request_relayed_ = true;
-    if (action_->timeout.count() > 0 && !record_.upgraded) {
-      route_timer_.start_after(context_.executor.timers, action_->timeout);
+      replay_.append_shared(request_body_);
+    } else {
+      replay_.clear();
     }
   }
+  if (!request_body_.empty() || end) attempt_->send_body(std::move(request_body_), end);
+  if (!request_ended_) return;
+  if (request_trailers_) attempt_->send_trailers(*request_trailers_);
+  request_relayed_ = true;
 }
 
-// === response ===
-
-void Exchange::judge_attempt() {
-  filter::AttemptRecord tried{.endpoint = attempt_->endpoint_address(), .error = attempt_->failure()};
-  tried.status = attempt_->head ? attempt_->head->status : 0;
-  tried.took = context_.executor.now() - attempt_->started();
-  if (record_.attempts.size() < filter::ExchangeRecord::kAttemptsKept) record_.attempts.push_back(tried);
-  record_.upstream_address = tried.endpoint;
-  record_.upstream_version = attempt_->version();
-  const bool failed = attempt_->state() == route::Attempt::State::failed;
-  if (response_head_sent_) return;
-  const bool can_replay = replay_possible_ || !attempt_->sent_anything();
-  const route::RetryState::Decision decision =
-      retry_->judge(*attempt_, can_replay, *cluster_, action_->priority, context_.executor.random);
-  if (decision.retry) {
-    tried_.push_back(attempt_->endpoint_address());
-    retire_attempt();
-    request_relayed_ = false;
-    retry_later(decision.backoff);
-    return;
-  }
-  if (failed) {
-    fail(attempt_->failure());
-    return;
-  }
-  retry_->done();
-  response_accepted_ = true;
-  record_.upstream_first_byte = context_.executor.now();
-}
-
-void Exchange::retry_later(Duration backoff) {
-  if (backoff.count() == 0) {
-    retry_due_ = true;
-  } else {
-    backoff_timer_.start_after(context_.executor.timers, backoff);
-  }
-}
-
-void Exchange::relay() {
-  relay_request();
+// The client sends no faster than the endpoint takes: HTTP/2 by windows, HTTP/1 by the socket.
+void Exchange::steer_request_flow() {
   const bool congested = attempt_->is_congested() || request_body_.size() > kHeldBytesMax;
   if (congested != reading_paused_) {
     reading_paused_ = congested;
-    congested ? owner_.pause_reading() : owner_.resume_reading();
+    congested ? context_.owner.pause_reading() : context_.owner.resume_reading();
   }
   if (!congested && unconsumed_request_ > 0 && request_body_.empty()) {
     stream_->consume(unconsumed_request_);
     unconsumed_request_ = 0;
   }
-  if (response_accepted_) relay_response();
-  owner_.touch();
 }
 
-void Exchange::send_response_head() {
+// === response ===
+
+void Exchange::record_attempt() {
+  filter::AttemptRecord tried{.endpoint = attempt_->endpoint_address(), .error = attempt_->failure()};
+  tried.status = attempt_->head ? attempt_->head->status : 0;
+  tried.took = now() - attempt_->started();
+  if (!tried.endpoint.is_none()) record_.upstream_address = tried.endpoint;
+  if (record_.attempts.size() < filter::ExchangeRecord::kAttemptsKept) record_.attempts.push_back(std::move(tried));
+  record_.upstream_version = attempt_->version();
+}
+
+void Exchange::judge_attempt() {
+  record_attempt();
+  const bool can_replay = replay_possible_ || !attempt_->sent_anything();
+  const uint32_t priority = action_->priority;
+  const route::RetryState::Decision decision =
+      retry_->judge(*attempt_, can_replay, *cluster_, priority, executor().random);
+  record_.retry_limit_exceeded = decision.limit_exceeded;
+  if (decision.retry) {
+    if (retry_policy_ != nullptr && retry_policy_->previous_hosts) tried_.push_back(attempt_->endpoint_address());
+    retire_attempt();
+    request_relayed_ = false;
+    if (decision.backoff.count() == 0) {
+      retry_due_ = true;
+    } else {
+      backoff_timer_.start_after(executor().timers, decision.backoff);
+    }
+    return;
+  }
+  if (!attempt_->head) {
+    fail_attempt(attempt_->failure());
+    return;
+  }
+  retry_->done();
+  response_accepted_ = true;
+  record_.upstream_first_byte = now();
+}
+
+void Exchange::relay() {
+  relay_request();
+  steer_request_flow();
+  if (attempt_->informational) pass_informational();
+  if (response_accepted_) relay_response();
+  context_.owner.touch();
+}
+
+// 100 was said by us already, where the client waited for it; others are the client's to see (RFC 9110 15.2).
+void Exchange::pass_informational() {
+  if (attempt_->informational->status != 100 && !response_head_sent_) {
+    stream_->send_informational(*attempt_->informational);
+  }
+  attempt_->informational.reset();
+  note_progress();
+}
+
+void Exchange::send_response_head(bool end) {
   http::ResponseHead& head = *attempt_->head;
-  response_head_sent_ = true;
-  record_.upgraded = head.status == 101;
+  record_.upgraded = head.status == 101 || (head_->method == "CONNECT" && head.status / 100 == 2);
+  if (record_.upgraded) {
+    route_timer_.stop();
+    context_.services.executor.stats.add(context_.stats.downstream_cx_upgrades_total);
+    context_.services.executor.stats.add(context_.stats.downstream_cx_upgrades_active);
+  }
   record_.status = head.status;
+  record_.details = "via_upstream";
   record_.response = &head;
-  record_.response_begin = context_.executor.now();
-  stream_->send_head(head, attempt_->response_ended && attempt_->body.empty() && !attempt_->trailers);
+  prepare_response(head, true);
+  response_head_sent_ = true;
+  record_.response_begin = now();
+  stream_->send_head(head, end);
 }
 
 void Exchange::relay_response() {
-  const bool nothing_follows = attempt_->response_ended && attempt_->body.empty() && !attempt_->trailers;
+  const bool last = attempt_->response_ended && !attempt_->trailers;
   if (!response_head_sent_) {
-    send_response_head();
-    if (nothing_follows) response_relayed_ = true;
+    const bool end = last && attempt_->body.empty();
+    send_response_head(end);
+    note_progress();
+    if (end) response_relayed_ = true;
   }
   if (!attempt_->body.empty()) {
     record_.response_body_bytes += attempt_->body.size();
     unconsumed_response_ += attempt_->body.size();
-    const bool last = attempt_->response_ended && !attempt_->trailers;
     stream_->send_body(std::move(attempt_->body), last);
     response_relayed_ = last;
     note_progress();
-  } else if (attempt_->response_ended && !attempt_->trailers && !response_relayed_) {
-    stream_->send_body({}, true);
-    response_relayed_ = true;
   }
-  if (attempt_->trailers && !response_relayed_) {
-    stream_->send_trailers(*attempt_->trailers);
-    response_relayed_ = true;
-  }
-  if (stream_->is_congested()) {
-    attempt_->pause_reading();
-  } else {
-    attempt_->resume_reading();
-    attempt_->consume(unconsumed_response_);
-    unconsumed_response_ = 0;
-  }
+  if (attempt_->response_ended && !response_relayed_) send_response_end();
+  steer_response_flow();
   if (attempt_->state() == route::Attempt::State::failed && !response_relayed_) {
-    record_.failure = attempt_->failure();
-    stream_->reset(Code::upstream_reset_after_response);  // a response cut short must not look like a whole one
-    stream_ = nullptr;
-    response_relayed_ = true;
+    Error why = attempt_->failure();
+    // HTTP/1 says the length: a FIN within it breaks the protocol, and is told apart from a reset.
+    if (why.code == Code::peer_closed && attempt_->version() != http::Version::http2) why.code = Code::bad_message;
+    why.side = Side::upstream;
+    break_off(why, details_of_broken_response(why, arena_));
   }
 }
 
-// === failure ===
-
-void Exchange::fail(const Error& why) {
-  local_reply_ = why;
-  record_.failure = why;
-}
-
-void Exchange::on_reset(const Error& why) {
-  downstream_gone_ = true;
-  if (record_.failure.code == Code::ok) {
-    record_.failure = {Code::downstream_gone, Side::downstream, Retry::never, why.os, why.what};
-  }
-  context_.executor.ready(*this);
-}
-
-void Exchange::abandon(const Error& why) {
-  on_reset(why);
-}
-
-void Exchange::on_route_timeout() {
-  cluster_->add_stat(cluster_->stats().upstream_rq_timeout);
-  if (!response_head_sent_) {
-    fail({Code::request_timeout, Side::local, Retry::never, 0, "the route's timeout"});
-  } else if (stream_ != nullptr) {
-    record_.failure = {Code::request_timeout, Side::local, Retry::never, 0, "the route's timeout, within the response"};
-    stream_->reset(Code::request_timeout);
-    stream_ = nullptr;
-    response_relayed_ = true;
-  }
-  context_.executor.ready(*this);
-}
-
-void Exchange::on_stream_idle() {
-  if (!response_head_sent_) {
-    begun_ = true;
-    fail({Code::stream_idle_timeout, Side::local, Retry::never, 0, "nothing moved within the stream's idle timeout"});
+void Exchange::send_response_end() {
+  if (attempt_->trailers) {
+    record_.response_trailers = &*attempt_->trailers;
+    if (is_http2() || context_.manager.h1_trailers) {
+      stream_->send_trailers(*attempt_->trailers);
+    } else {
+      stream_->send_body({}, true);
+    }
   } else {
-    downstream_gone_ = true;
-    record_.failure = {Code::stream_idle_timeout, Side::local, Retry::never, 0, "the stream's idle timeout"};
+    stream_->send_body({}, true);
   }
-  context_.executor.ready(*this);
-}
-
-void Exchange::note_progress() {
-  const Duration idle =
-      action_ != nullptr && action_->idle_timeout ? *action_->idle_timeout : context_.manager.stream_idle_timeout;
-  if (idle.count() > 0) idle_timer_.start_after(context_.executor.timers, idle);
-}
-
-// A failure as a response: Envoy's status codes. The text for people goes into the access log, not to the client.
-void Exchange::answer() {
-  retire_attempt();
-  const Error why = *std::exchange(local_reply_, std::nullopt);
-  auto* head =
-      new (arena_.allocate(sizeof(http::ResponseHead), alignof(http::ResponseHead))) http::ResponseHead(arena_);
-  head->status = info(why.code).http_status;
-  if (const auto* direct =
-          match_.route != nullptr ? std::get_if<config::DirectResponse>(&match_.route->action) : nullptr;
-      direct != nullptr && why.code == Code::direct_response) {
-    head->status = direct->status;
-  }
-  head->content_length = 0;
-  record_.status = head->status;
-  record_.response_begin = context_.executor.now();
-  stream_->send_head(*head, true);
-  head->~ResponseHead();
-  response_head_sent_ = true;
   response_relayed_ = true;
 }
 
-// === teardown ===
-
-void Exchange::retire_attempt() {
-  if (attempt_ == nullptr) return;
-  attempt_->cancel(Code::local_close);
-  context_.executor.retire(std::move(attempt_));
+// The endpoint sends no faster than the client takes.
+void Exchange::steer_response_flow() {
+  if (stream_->is_congested()) {
+    attempt_->pause_reading();
+    return;
+  }
+  attempt_->resume_reading();
+  if (unconsumed_response_ > 0) attempt_->consume(unconsumed_response_);
+  unconsumed_response_ = 0;
 }
 
-void Exchange::complete() {
-  finished_ = true;
-  record_.end = context_.executor.now();
-  route_timer_.stop();
-  idle_timer_.stop();
-  backoff_timer_.stop();
-  retire_attempt();
-  if (reading_paused_) owner_.resume_reading();
-  if (stream_ != nullptr) {
-    stream_->detach();
-    stream_ = nullptr;
+void Exchange::prepare_response(http::ResponseHead& head, bool from_upstream) {
+  http::HeaderMap& headers = head.headers;
+  if (from_upstream && !context_.manager.suppress_envoy_headers) {
+    headers.set(http::HeaderId::x_envoy_upstream_service_time,
+                arena_.copy(std::to_string(to_ms(now() - attempt_->started()))));
   }
-  owner_.touch();
+  if (action_ != nullptr && match_.virtual_host->include_attempt_count_in_response && record_.attempts_total > 0) {
+    headers.set(http::HeaderId::x_envoy_attempt_count, arena_.copy(std::to_string(record_.attempts_total)));
+  }
+  if (match_.route != nullptr && (from_upstream || action_ == nullptr)) {
+    route::mutate_response(*routes_, match_, weighted_, ExchangeValues(record_), head);
+  }
+  const int64_t wall_us = record_.start_wall_us + (now() - record_.start).count();
+  finish_response(context_.manager, head_ ? &*head_ : nullptr, context_.services.date.at(wall_us), head);
+}
+
+// Ours: the status and words of Envoy.
+void Exchange::answer() {
+  if (attempt_ != nullptr) retire_attempt();
+  const LocalReply reply = *std::exchange(local_reply_, std::nullopt);
+  own_head_.emplace(arena_);
+  const bool grpc = head_ && http::is_grpc(head_->headers);
+  const std::string_view body = write_local_reply(reply, grpc, *own_head_);
+  const bool is_head = head_ && head_->method == "HEAD";
+  const bool end = body.empty() || is_head;
+  record_.status = own_head_->status;
+  record_.details = reply.details;
+  record_.response = &*own_head_;
+  prepare_response(*own_head_, false);
+  if (reply.ends_connection) context_.owner.end_after_answer();
+  record_.response_begin = now();
+  response_head_sent_ = response_relayed_ = true;
+  stream_->send_head(*own_head_, end);
+  if (!end) {
+    Chain bytes;
+    bytes.append(executor().chunks, body);
+    record_.response_body_bytes += body.size();
+    stream_->send_body(std::move(bytes), true);
+  }
+  context_.owner.touch();
 }
 
 }  // namespace pillion::downstream

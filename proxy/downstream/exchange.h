@@ -1,10 +1,13 @@
 // One request and its response. step() is the table of contents of the proxy: every branch of a request's life is in
-// it, everything below is a leaf.
+// it, everything below it is a leaf.
 //
 //   request:   idle ──► head ──► body ──► done          response:   idle ──► head ──► body ──► done
 //
 // The two cursors move independently: bodies are full duplex and a response may come before the request has ended.
-// Codec events and attempts only record and mark the exchange ready; step() runs from the executor.
+// Codec events, timers and attempts only record and mark the exchange ready; step() runs from the executor.
+//
+// exchange.cc has the steps and the relay of bodies, exchange_request.cc what happens to a head before the first
+// attempt, exchange_end.cc failures, timers and the end.
 #pragma once
 
 #include <memory>
@@ -13,6 +16,9 @@
 
 #include "proxy/base/arena.h"
 #include "proxy/config/listener.h"
+#include "proxy/downstream/forwarded.h"
+#include "proxy/downstream/local_reply.h"
+#include "proxy/downstream/session.h"
 #include "proxy/event/executor.h"
 #include "proxy/filter/record.h"
 #include "proxy/http/codec.h"
@@ -24,14 +30,14 @@ namespace pillion::downstream {
 
 class Exchange;
 
-// What an exchange needs from the connection that owns it.
+// What an exchange needs from the connection that owns it. None of these calls it back.
 class ExchangeOwner {
  public:
   virtual void retire(Exchange& exchange) = 0;  // it is over: take it off your list, its memory waits
   virtual void touch() = 0;                     // there is output to flush
   virtual void pause_reading() = 0;             // HTTP/1: the request outruns the endpoint
   virtual void resume_reading() = 0;
-  virtual bool is_draining() const = 0;
+  virtual void end_after_answer() = 0;  // HTTP/1: `connection: close` on the answer that follows
 
  protected:
   ~ExchangeOwner() = default;
@@ -39,10 +45,13 @@ class ExchangeOwner {
 
 // What all exchanges of a connection share; outlives them.
 struct ExchangeContext {
-  event::Executor& executor;
-  upstream::ClusterManager& clusters;
+  ExchangeOwner& owner;
+  Services& services;
+  const ConnectionInfo& info;
   const config::HttpConnectionManager& manager;
-  std::shared_ptr<const config::RouteConfiguration> routes;  // pinned; null: the RDS name has not arrived
+  const HttpStats& stats;
+  const net::TlsInfo* tls;  // null: plain text
+  Peer peer;
 };
 
 class Exchange final : public event::Retirable,
@@ -54,81 +63,112 @@ class Exchange final : public event::Retirable,
   static constexpr size_t kReplayBytesMax = 64 * 1024;  // of a request's body, kept for another try
   static constexpr size_t kHeldBytesMax = 1024 * 1024;  // of a request's body, while no endpoint takes it
 
-  Exchange(ExchangeOwner& owner, ExchangeContext context, http::ServerStream& stream);
+  Exchange(const ExchangeContext& context, http::ServerStream& stream, http::Version version);
   ~Exchange() override;
 
   void step() override;
-  // The connection has gone; nothing can be sent any more.
-  void abandon(const Error& why);
-  filter::ExchangeRecord& record() { return record_; }
+  bool is_tunnel() const { return record_.upgraded; }
 
  private:
   enum class Do : uint8_t { none, begin, answer, start_attempt, judge_attempt, relay, finish };
 
-  // events of the codec
+  // events of the codec and of the attempt
   Arena& arena() override { return arena_; }
   void on_request_head(http::RequestHead&& head, bool end) override;
   void on_body(Chain&& data, bool end) override;
   void on_trailers(http::HeaderMap&& trailers) override;
   void on_reset(const Error& why) override;
-  void on_drained() override { context_.executor.ready(*this); }
-  void on_attempt_progress() override { context_.executor.ready(*this); }
+  void on_drained() override { mark_ready(); }
+  void on_attempt_progress() override { mark_ready(); }
 
   Do next() const;
-  // leaves
+  // leaves of the request
   void begin();
+  bool prepare_head();
+  bool choose_route();
+  bool choose_cluster();
+  bool answers_by_itself();
+  bool allows_upgrade() const;
+  void prepare_for_upstream();
   void start_attempt();
-  void judge_attempt();
-  void relay();
+  void set_attempt_headers();
+  route::AttemptOptions attempt_options() const;
   void relay_request();
+  void end_request();
+  void steer_request_flow();
+  // leaves of the response
+  void judge_attempt();
+  void record_attempt();
+  void relay();
+  void pass_informational();
   void relay_response();
-  void send_response_head();
+  void send_response_head(bool end);
+  void send_response_end();
+  void steer_response_flow();
   void answer();
+  void prepare_response(http::ResponseHead& head, bool from_upstream);
   void complete();
+  void count_completion();
+  void write_logs();
 
-  void fail(const Error& why);  // the answer will be ours
-  void retry_later(Duration backoff);
+  void reply(const LocalReply& reply, const Error& why);  // the answer will be ours
+  void fail_attempt(const Error& why);
+  void break_off(const Error& why, std::string_view details);  // the response has begun and cannot be finished
   void retire_attempt();
+  void start_timers();
+  void start_route_timer();
+  void note_progress();  // something moved: the idle timer starts over
+  void on_request_late();
   void on_route_timeout();
   void on_stream_idle();
-  void on_backoff() {
-    retry_due_ = true;
-    context_.executor.ready(*this);
-  }
-  void note_progress();  // something moved: the idle timer starts over
+  void on_max_duration();
+  void on_backoff();
+  void mark_ready() { executor().ready(*this); }
+  event::Executor& executor() const { return context_.services.executor; }
+  Instant now() const { return context_.services.executor.now(); }
+  bool is_http2() const { return record_.version == http::Version::http2; }
 
-  ExchangeOwner& owner_;
-  ExchangeContext context_;
+  const ExchangeContext& context_;
   http::ServerStream* stream_;  // null once it was detached
   Arena arena_;
   std::optional<http::RequestHead> head_;
   Chain request_body_;  // received and not yet given to an attempt
   Chain replay_;        // what the attempts were given, for the next one
   std::optional<http::HeaderMap> request_trailers_;
+  std::shared_ptr<const config::RouteConfiguration> routes_;  // pinned
   route::RouteMatch match_;
   const config::RouteAction* action_ = nullptr;
+  const config::WeightedCluster* weighted_ = nullptr;
+  const config::RetryPolicy* retry_policy_ = nullptr;
   upstream::Cluster* cluster_ = nullptr;
   std::optional<route::RetryState> retry_;
   std::unique_ptr<route::Attempt> attempt_;
-  std::vector<Address> tried_;
-  std::optional<Error> local_reply_;
+  std::vector<Address> tried_;  // endpoints of failed attempts, where the policy avoids them
+  std::optional<LocalReply> local_reply_;
+  std::optional<http::ResponseHead> own_head_;  // of a local reply
+  event::Timer request_timer_;                  // head, then all of the request
   event::Timer route_timer_;
   event::Timer idle_timer_;
+  event::Timer duration_timer_;
   event::Timer backoff_timer_;
   filter::ExchangeRecord record_;
+  Duration idle_timeout_{};
+  Duration route_timeout_{};
   size_t unconsumed_request_ = 0;   // flow control that is owed to the client
   size_t unconsumed_response_ = 0;  // … and to the endpoint
+  bool begun_ = false;
   bool request_ended_ = false;
   bool request_relayed_ = false;  // all of it was given to the attempt
   bool replay_possible_ = true;
+  bool retry_due_ = true;           // the first try counts as due
   bool response_accepted_ = false;  // the attempt's response is the answer
   bool response_head_sent_ = false;
   bool response_relayed_ = false;
-  bool retry_due_ = true;  // the first try counts as due
   bool reading_paused_ = false;
   bool downstream_gone_ = false;
-  bool begun_ = false;
   bool finished_ = false;
 };
+// What a request costs beside its arena; an exchange is one allocation.
+static_assert(sizeof(Exchange) <= 2048);
 
 }  // namespace pillion::downstream

@@ -13,6 +13,8 @@
 #include "proxy/base/address.h"
 #include "proxy/base/list.h"
 #include "proxy/config/listener.h"
+#include "proxy/downstream/date.h"
+#include "proxy/downstream/stats.h"
 #include "proxy/event/executor.h"
 #include "proxy/net/tls.h"
 #include "proxy/upstream/cluster.h"
@@ -43,6 +45,8 @@ struct Services {
   upstream::ClusterManager& clusters;
   SessionHost& host;
   StatRegistry& registry;  // for ids that are allocated per listener or stat_prefix, once
+  StatIdCache stat_ids{};  // … which are kept here
+  DateCache date{};
 };
 
 // What is known of an accepted connection; moves from the intake to its successor.

@@ -44,11 +44,14 @@ struct ExchangeRecord {
 
   uint16_t status = 0;            // 0: nothing was sent
   Error failure;                  // Code::ok: none. Why the answer is ours, or why it broke off
+  std::string_view details;       // %RESPONSE_CODE_DETAILS%, Envoy's words; a literal or in the exchange's arena
   std::string failure_detail;     // names and numbers: "max_requests 1024/1024 of cluster web"
   std::string transport_failure;  // of the upstream transport: "TLS: certificate has expired"
   std::vector<AttemptRecord> attempts;
   uint32_t attempts_total = 0;
   bool upgraded = false;
+  bool retry_limit_exceeded = false;  // flag URX: the policy would have tried again
+  bool is_internal = false;           // the client is one of internal_address_config
 
   std::string_view route_name;
   std::string_view virtual_host;

@@ -1,0 +1,208 @@
+// An exchange from its head to its first attempt: who asks, which route, what the endpoint will see.
+#include <algorithm>
+
+#include "proxy/downstream/exchange.h"
+#include "proxy/downstream/format_values.h"
+#include "proxy/route/mutation.h"
+
+namespace pillion::downstream {
+namespace {
+
+constexpr Error local_error(Code code, const char* what) {
+  return {code, Side::local, Retry::never, 0, what};
+}
+
+// The table of now. An inline one lives as long as the listener, which the connection pins, so it is not counted.
+std::shared_ptr<const config::RouteConfiguration> routes_of(const ExchangeContext& context) {
+  if (!context.manager.rds_name.empty()) return context.services.host.routes(context.manager);
+  return {std::shared_ptr<const config::RouteConfiguration>(), context.manager.routes.get()};
+}
+
+// "100m" (gRPC: up to eight digits and a unit of H M S m u n); none where it is malformed.
+std::optional<Duration> parse_grpc_timeout(std::string_view text) {
+  if (text.size() < 2 || text.size() > 9) return std::nullopt;
+  int64_t number = 0;
+  for (const char c : text.substr(0, text.size() - 1)) {
+    if (c < '0' || c > '9') return std::nullopt;
+    number = number * 10 + (c - '0');
+  }
+  switch (text.back()) {
+    case 'H': return Duration(number * 3'600'000'000);
+    case 'M': return Duration(number * 60'000'000);
+    case 'S': return Duration(number * 1'000'000);
+    case 'm': return Duration(number * 1'000);
+    case 'u': return Duration(number);
+    case 'n': return Duration(number / 1'000);
+    default: return std::nullopt;
+  }
+}
+
+}  // namespace
+
+void Exchange::begin() {
+  begun_ = true;
+  record_.request = &*head_;
+  record_.original_path = head_->path;
+  if (!prepare_head() || !choose_route()) return;
+  if (answers_by_itself() || !choose_cluster()) return;
+  prepare_for_upstream();
+  if (request_ended_) start_route_timer();
+}
+
+// The connection manager's changes; false: the request has its answer.
+bool Exchange::prepare_head() {
+  static const std::vector<std::string> kNoNames;
+  routes_ = routes_of(context_);
+  const config::HttpConnectionManager& manager = context_.manager;
+  if (const auto refused = normalise_request(manager, context_.info.local.port(), *head_)) {
+    reply(*refused, local_error(Code::denied, "the path or a header name is not accepted"));
+    return false;
+  }
+  const Origin origin = apply_forwarding(manager, context_.peer, routes_ ? routes_->internal_only_headers : kNoNames,
+                                         executor().random, *head_);
+  record_.downstream_remote = origin.remote;
+  record_.is_internal = origin.is_internal;
+  record_.original_path = head_->path;
+  return true;
+}
+
+bool Exchange::choose_route() {
+  StatSlab& stats = executor().stats;
+  if (routes_ != nullptr) match_ = route::match(*routes_, *head_, executor().random);
+  if (match_.virtual_host != nullptr) record_.virtual_host = match_.virtual_host->name;
+  if (match_.virtual_host != nullptr && match_.virtual_host->require_tls &&
+      !http::equals_ignore_case(head_->headers.get(http::HeaderId::x_forwarded_proto), "https")) {
+    const std::string_view location = arena_.concat({"https://", head_->authority, head_->path});
+    reply({.status = 301, .details = "direct_response", .location = location}, {});
+    return false;
+  }
+  if (match_.route != nullptr) {
+    record_.route_name = match_.route->name;
+    action_ = std::get_if<config::RouteAction>(&match_.route->action);
+  }
+  if (!head_->upgrade.empty() && !allows_upgrade()) {
+    stats.add(context_.stats.downstream_rq_ws_on_non_ws_route);
+    action_ = nullptr;
+    match_ = {};
+    reply({.status = 403, .details = "upgrade_failed", .ends_connection = true},
+          local_error(Code::denied, "the upgrade is not enabled"));
+    return false;
+  }
+  if (match_.route != nullptr) return true;
+  stats.add(context_.stats.no_route);
+  reply(
+      {.status = 404, .details = "route_not_found", .ends_connection = head_->method == "CONNECT"},
+      local_error(Code::no_route, routes_ == nullptr ? "the route configuration has not arrived" : "no route matches"));
+  return false;
+}
+
+// The route's own word on websocket goes before the connection manager's list.
+bool Exchange::allows_upgrade() const {
+  if (http::equals_ignore_case(head_->upgrade, "websocket") && action_ != nullptr && action_->websocket) {
+    return *action_->websocket;
+  }
+  const std::vector<std::string>& enabled = context_.manager.upgrades;
+  return std::any_of(enabled.begin(), enabled.end(),
+                     [this](const std::string& type) { return http::equals_ignore_case(head_->upgrade, type); });
+}
+
+bool Exchange::answers_by_itself() {
+  const Error none{Code::direct_response, Side::local, Retry::never, 0, ""};
+  if (const auto* direct = std::get_if<config::DirectResponse>(&match_.route->action)) {
+    executor().stats.add(context_.stats.rq_direct_response);
+    reply({.status = direct->status, .body = direct->body, .details = "direct_response"}, none);
+    return true;
+  }
+  if (const auto* redirect = std::get_if<config::RedirectAction>(&match_.route->action)) {
+    executor().stats.add(context_.stats.rq_redirect);
+    const std::string_view location = arena_.copy(route::redirect_location(*redirect, *match_.route, *head_));
+    reply({.status = redirect->status, .details = "direct_response", .location = location}, none);
+    return true;
+  }
+  return false;
+}
+
+bool Exchange::choose_cluster() {
+  weighted_ = route::pick_cluster(*action_, executor().random);
+  std::string_view name = weighted_ != nullptr ? std::string_view(weighted_->cluster) : std::string_view();
+  if (!action_->cluster_header.empty()) {
+    name = route::header_value(*head_, action_->cluster_header).value_or(std::string_view());
+  }
+  cluster_ = name.empty() ? nullptr : context_.services.clusters.find(name);
+  if (cluster_ == nullptr) {
+    executor().stats.add(context_.stats.no_cluster);
+    record_.failure_detail = name.empty() ? "the request does not name one" : name;
+    reply({.status = action_->cluster_not_found_status, .details = "cluster_not_found"},
+          local_error(Code::no_cluster, "the route's cluster is not known"));
+    return false;
+  }
+  executor().stats.add(context_.stats.rq_total);
+  record_.cluster = cluster_->config().name;
+  return true;
+}
+
+// Timeouts, retries, and what the endpoint will see.
+void Exchange::prepare_for_upstream() {
+  retry_policy_ = action_->retry               ? &*action_->retry
+                  : match_.virtual_host->retry ? &*match_.virtual_host->retry
+                                               : nullptr;
+  retry_.emplace(retry_policy_, *head_, !head_->upgrade.empty());
+  route_timeout_ = action_->timeout;
+  if (action_->idle_timeout) idle_timeout_ = *action_->idle_timeout;
+  note_progress();
+  std::optional<Duration> duration = action_->max_stream_duration;
+  if (action_->grpc_timeout_header_max) {
+    if (const auto asked = parse_grpc_timeout(head_->headers.get(http::HeaderId::grpc_timeout))) {
+      const Duration most = *action_->grpc_timeout_header_max;
+      duration = most.count() == 0 ? *asked : std::min(*asked, most);
+    }
+  }
+  if (duration) {
+    duration_timer_.stop();
+    if (duration->count() > 0) duration_timer_.start_after(executor().timers, *duration);
+  }
+  if (head_->expects_continue) {  // we take the body, so we say so; the endpoint is not asked again
+    http::ResponseHead head(arena_);
+    head.status = 100;
+    stream_->send_informational(head);
+    context_.owner.touch();
+    head_->expects_continue = false;
+  }
+  route::mutate_request(*routes_, match_, weighted_, ExchangeValues(record_), *head_);
+  route::rewrite_request(*action_, *match_.route, weighted_, *head_);
+}
+
+route::AttemptOptions Exchange::attempt_options() const {
+  route::AttemptOptions options;
+  options.downstream_version = head_->version;
+  options.auto_host_rewrite = action_->auto_host_rewrite;
+  options.pick.priority = action_->priority;
+  options.pick.original_destination = record_.downstream_local;
+  if (retry_policy_ == nullptr) return options;
+  options.per_try_timeout = retry_policy_->per_try_timeout;
+  options.per_try_idle_timeout = retry_policy_->per_try_idle_timeout;
+  if (retry_policy_->previous_hosts) {
+    options.pick.avoid = tried_;
+    options.pick.attempts_max = std::max(retry_policy_->host_selection_attempts, 1u);
+  }
+  return options;
+}
+
+// What tells the endpoint how long it has, and which try this is.
+void Exchange::set_attempt_headers() {
+  http::HeaderMap& headers = head_->headers;
+  if (match_.virtual_host->include_attempt_count_in_request) {
+    headers.set(http::HeaderId::x_envoy_attempt_count, arena_.copy(std::to_string(record_.attempts_total)));
+  }
+  if (context_.manager.suppress_envoy_headers) return;
+  const Duration per_try = retry_policy_ == nullptr ? Duration{} : retry_policy_->per_try_timeout;
+  Duration expected = per_try.count() > 0 ? per_try : route_timeout_;
+  if (route_timeout_.count() > 0 && route_timer_.is_armed()) {
+    expected = std::min(expected, std::max(route_timer_.deadline() - now(), Duration{1000}));
+  }
+  if (expected.count() > 0) {
+    headers.set(http::HeaderId::x_envoy_expected_rq_timeout_ms, arena_.copy(std::to_string(to_ms(expected))));
+  }
+}
+
+}  // namespace pillion::downstream
