@@ -69,6 +69,10 @@ class Executor {
   }
   void retire(std::unique_ptr<Retirable> p) { graveyard_.push_back(std::move(p)); }
 
+  // Rations work that takes long, such as a TLS handshake's signature: false once `max` were allowed in this turn. Who
+  // is refused asks again in the next one (a timer that is due now fires in it).
+  bool may_work_long(uint32_t max) { return long_works_++ < max; }
+
   // Runs what is ready, also what becomes ready meanwhile. Called at an edge, after a codec was fed, and by end_turn.
   void run_ready() {
     if (running_) return;  // an edge inside an edge: the outer loop picks it up
@@ -85,6 +89,7 @@ class Executor {
       std::vector<std::unique_ptr<Retirable>> dead;
       dead.swap(graveyard_);
     } while (!ready_.empty() || !dirty_.empty() || !graveyard_.empty());
+    long_works_ = 0;
   }
 
   bool is_idle() const { return ready_.empty() && dirty_.empty() && graveyard_.empty(); }
@@ -93,6 +98,7 @@ class Executor {
   mutable List<Steppable, ReadyTag> ready_;
   mutable List<Flushable, DirtyTag> dirty_;
   std::vector<std::unique_ptr<Retirable>> graveyard_;
+  uint32_t long_works_ = 0;  // in this turn
   bool running_ = false;
 };
 

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "proxy/base/address.h"
 #include "proxy/base/error.h"
@@ -20,6 +21,7 @@ struct DialOptions {
   Duration connect_timeout{5'000'000};  // TCP and TLS handshake together
   std::shared_ptr<const ClientTlsContext> tls;  // null = plain
   std::string sni;                              // overrides the context's when not empty
+  std::string verify_host;                      // auto_san_validation: a DNS SAN that the peer must have; empty = none
   bool tcp_keepalive = false;
 };
 
@@ -27,6 +29,11 @@ class DialEvents {
  public:
   virtual void on_dialed(TransportPtr transport) = 0;  // TLS, if any, is done; ALPN is in transport->tls()
   virtual void on_dial_failed(const Error& why) = 0;
+  // Of a TLS handshake: `detail` says in words what was wrong, for a log. Who does not care implements the first only.
+  virtual void on_dial_failed(const Error& why, std::string_view detail) {
+    (void)detail;
+    on_dial_failed(why);
+  }
 
  protected:
   ~DialEvents() = default;

@@ -1,25 +1,32 @@
 #include "proxy/net/tcp_dialer.h"
 
 #include "proxy/net/tcp.h"
+#include "proxy/net/tls.h"
 
 namespace pillion::net {
 namespace {
 
-// One dial. The connect request lives in the handle's block:
-// closing the handle cancels it, and its callback then finds no owner. TLS on top of it comes with net/tls.
+// One dial. The connect request lives in the handle's block: closing the handle cancels it, and its callback then finds
+// no owner. One deadline covers the connection and the TLS handshake on top of it.
 //
-//   created ──► connecting ──► told (on_dialed or on_dial_failed, once)       dropping it in any state closes the
-//   socket
-class TcpDial final : public Dial, public event::Steppable {
+//   created ──► connecting ──► (handshake, if TLS) ──► told (on_dialed or on_dial_failed, once)
+//   dropping it in any state closes the socket
+class TcpDial final : public Dial, HandshakeEvents, event::Steppable {
  public:
   TcpDial(event::Loop& loop, const DialOptions& options, DialEvents& events)
-      : loop_(loop), events_(events), timer_(event::Timer::bind<&TcpDial::on_timeout>(this)) {
+      : loop_(loop),
+        events_(events),
+        timer_(event::Timer::bind<&TcpDial::on_timeout>(this)),
+        deadline_(loop.now() + options.connect_timeout),
+        tls_(options.tls),
+        sni_(options.sni),
+        verify_host_(options.verify_host) {
     if (const int error = start(options); error != 0) {
       error_ = -error;
       loop_.executor().ready(*this);  // an event never comes from inside dial()
       return;
     }
-    timer_.start_after(loop_.executor().timers, options.connect_timeout);
+    timer_.start(loop_.executor().timers, deadline_);
   }
 
  private:
@@ -50,8 +57,17 @@ class TcpDial final : public Dial, public event::Steppable {
       fail({Code::connect_failed, Side::upstream, Retry::safe, -status, "connecting"});
       return;
     }
-    events_.on_dialed(std::make_unique<TcpTransport>(loop_, std::move(handle_)));
+    auto transport = std::make_unique<TcpTransport>(loop_, std::move(handle_));
+    if (tls_ == nullptr) {
+      events_.on_dialed(std::move(transport));
+      return;
+    }
+    handshake_ = start_client_handshake(
+        loop_.executor(), std::move(transport), std::move(tls_),
+        {.sni = std::move(sni_), .verify_host = std::move(verify_host_), .timeout = deadline_ - loop_.now()}, *this);
   }
+  void on_handshaken(TransportPtr transport) override { events_.on_dialed(std::move(transport)); }
+  void on_handshake_failed(const Error& why, std::string_view detail) override { events_.on_dial_failed(why, detail); }
   void on_timeout() { fail({Code::connect_timeout, Side::upstream, Retry::safe, ETIMEDOUT, "connecting"}); }
   void step() override { fail({Code::connect_failed, Side::upstream, Retry::safe, error_, "connecting"}); }
   void fail(const Error& why) {
@@ -65,6 +81,11 @@ class TcpDial final : public Dial, public event::Steppable {
   DialEvents& events_;
   TcpHandlePtr handle_;
   event::Timer timer_;
+  Instant deadline_;
+  std::shared_ptr<const ClientTlsContext> tls_;
+  std::string sni_;
+  std::string verify_host_;
+  std::unique_ptr<Handshake> handshake_;
   int error_ = 0;
 };
 

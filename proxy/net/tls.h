@@ -66,7 +66,11 @@ struct ClientHandshakeOptions {
                                                                 HandshakeEvents& events);
 
 // The DER certificates that the peer sent, leaf first: for a first contact that trusts a root's fingerprint only.
-// Empty on plain transports.
+// Empty on plain transports; after a resumed handshake the leaf may be all there is.
 std::vector<std::string> peer_chain_der(const Transport& transport);
+
+// The peer's leaf (`whole_chain`: and what it sent with it) in PEM, made when asked: for XFCC's Cert and Chain. Empty
+// on plain transports and without a certificate.
+std::string peer_certificate_pem(const Transport& transport, bool whole_chain);
 
 }  // namespace pillion::net
