@@ -14,7 +14,9 @@
 #include "proxy/base/list.h"
 #include "proxy/config/listener.h"
 #include "proxy/downstream/date.h"
+#include "proxy/downstream/server_first.h"
 #include "proxy/downstream/stats.h"
+#include "proxy/downstream/tunnel_stats.h"
 #include "proxy/event/executor.h"
 #include "proxy/net/tls.h"
 #include "proxy/upstream/cluster.h"
@@ -47,6 +49,8 @@ struct Services {
   StatRegistry& registry;  // for ids that are allocated per listener or stat_prefix, once
   StatIdCache stat_ids{};  // … which are kept here
   DateCache date{};
+  TunnelStatsCache tunnel_stats{};
+  ServerFirstMemory server_first{};
 };
 
 // What is known of an accepted connection; moves from the intake to its successor.

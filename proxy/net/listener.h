@@ -42,6 +42,7 @@ class Listener {
   const Address& local_address() const { return local_; }
   void pause();  // the backlog fills; nothing is refused until it is full
   void resume();
+  void accept_waiting() { on_readable(); }  // hands out what is in the backlog: before it is closed
 
  private:
   Listener(event::Loop& loop, int fd, AcceptEvents& events);

@@ -46,9 +46,11 @@ class Server {
   virtual std::vector<std::shared_ptr<upstream::SharedCluster>> clusters() const = 0;
 
   // Inbound listeners (all, without `inbound_only`) take no new connections; HTTP is told to go elsewhere.
+  // Where a listener's traffic_direction is not set it counts as inbound.
   virtual void drain_listeners(bool inbound_only) = 0;
   virtual bool is_draining() const = 0;
   virtual uint64_t connections() const = 0;  // downstream, of all workers
+  virtual void reopen_logs() = 0;            // access logs, after they were moved away
   virtual void quit() = 0;                   // stops the main loop; run() of the loop returns
 };
 

@@ -1,0 +1,80 @@
+#include "proxy/worker/server.h"
+
+#include <algorithm>
+
+#include "proxy/worker/sockets.h"
+#include "proxy/worker/worker.h"
+
+namespace pillion::worker {
+namespace {
+
+class ServerImpl final : public Server, private SocketEvents {
+ public:
+  ServerImpl(event::Loop& main_loop, StatRegistry& registry, const ServerOptions& options)
+      : main_loop_(main_loop),
+        registry_(registry),
+        shared_clusters_(registry),
+        shared_{registry, shared_clusters_, logs_, main_loop, options.drain_time},
+        snapshot_(std::make_shared<config::Snapshot>()),
+        sockets_(main_loop, options, *this) {
+    for (uint32_t i = 0; i < std::clamp(options.concurrency, 1u, kWorkersMax); ++i) {
+      workers_.push_back(std::make_unique<Worker>(i, options.seed + i, shared_));
+    }
+    for (const auto& worker : workers_) worker->start();
+  }
+
+  event::Loop& main_loop() override { return main_loop_; }
+  StatRegistry& registry() override { return registry_; }
+
+  void publish(config::SnapshotPtr snapshot) override {
+    snapshot_ = std::move(snapshot);
+    // The workers first: what a new socket accepts comes behind the configuration in their mailboxes.
+    for (const auto& worker : workers_) worker->publish(snapshot_);
+    sockets_.publish(snapshot_->listeners);
+  }
+  const config::SnapshotPtr& snapshot() const override { return snapshot_; }
+  std::vector<ListenerStatus> listeners() const override { return sockets_.status(snapshot_->listeners); }
+  std::vector<std::shared_ptr<upstream::SharedCluster>> clusters() const override { return shared_clusters_.all(); }
+
+  void drain_listeners(bool inbound_only) override {
+    draining_ = true;
+    sockets_.drain(inbound_only);
+    for (const auto& worker : workers_) worker->drain_listeners(inbound_only);
+  }
+  bool is_draining() const override { return draining_; }
+  uint64_t connections() const override {
+    uint64_t sum = 0;
+    for (const auto& worker : workers_) sum += worker->connections();
+    return sum;
+  }
+  void reopen_logs() override { logs_.reopen(); }
+  void quit() override { main_loop_.stop(); }
+
+ private:
+  static constexpr uint32_t kWorkersMax = 128;
+
+  void on_accepted(int fd, const std::shared_ptr<const config::Listener>& listener) override {
+    const auto fewest = std::min_element(workers_.begin(), workers_.end(), [](const auto& a, const auto& b) {
+      return a->connections() < b->connections();
+    });
+    (*fewest)->accept(fd, listener);
+  }
+
+  event::Loop& main_loop_;
+  StatRegistry& registry_;
+  SharedClusters shared_clusters_;
+  LogWriter logs_;
+  Shared shared_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  config::SnapshotPtr snapshot_;
+  Sockets sockets_;
+  bool draining_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Server> make_server(event::Loop& main_loop, StatRegistry& registry, const ServerOptions& options) {
+  return std::make_unique<ServerImpl>(main_loop, registry, options);
+}
+
+}  // namespace pillion::worker
