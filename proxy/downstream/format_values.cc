@@ -2,8 +2,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
-#include <ctime>
 
 namespace pillion::downstream {
 namespace {
@@ -59,6 +59,7 @@ bool append_field(const http::HeaderMap* headers, const FormatOp& op, std::strin
 
 // === gRPC ===
 
+// Words of the status codes, joined or with underscores.
 constexpr std::string_view kGrpcNames[] = {
     "OK",       "Canceled",       "Unknown",          "InvalidArgument",   "DeadlineExceeded",
     "NotFound", "AlreadyExists",  "PermissionDenied", "ResourceExhausted", "FailedPrecondition",
@@ -73,7 +74,17 @@ bool append_grpc_status(const filter::ExchangeRecord& record, std::string_view f
   int status = -1;
   std::from_chars(text.data(), text.data() + text.size(), status);
   const bool is_known = status >= 0 && status < static_cast<int>(std::size(kGrpcNames));
-  return append_text(form == "NUMBER" || !is_known ? text : kGrpcNames[status], out);
+  if (form == "NUMBER" || !is_known) return append_text(text, out);
+  for (const char c : kGrpcNames[status]) {
+    const bool capital = c >= 'A' && c <= 'Z';
+    if (form == "SNAKE_STRING" && status > 0) {
+      if (capital && !out.empty() && out.back() != '_' && &c != kGrpcNames[status].data()) out += '_';
+      out += capital ? c : static_cast<char>(c - ('a' - 'A'));
+    } else {
+      out += c;
+    }
+  }
+  return true;
 }
 
 // === times ===
@@ -83,9 +94,43 @@ bool append_span(Instant from, Instant to, std::string& out) {
   return true;
 }
 
-void append_fraction(int64_t wall_us, size_t digits, std::string& out) {
-  std::string nine = std::to_string(1'000'000'000 + wall_us % 1'000'000 * 1000).substr(1);
-  out += nine.substr(0, digits);
+// What a point of %COMMON_DURATION% stands for; none where it was not reached or is not kept.
+std::optional<Instant> time_point(const filter::ExchangeRecord& r, std::string_view name) {
+  if (name == "DS_RX_BEG") return r.start;
+  if (name == "DS_RX_END") return r.request_end;
+  if (name == "US_RX_BEG") return r.upstream_first_byte;
+  if (name == "DS_TX_BEG") return r.response_begin;
+  if (name == "DS_TX_END" && r.end != Instant{}) return r.end;
+  return std::nullopt;
+}
+
+// "DS_RX_BEG:DS_TX_END:ms"
+bool append_common_duration(const filter::ExchangeRecord& r, std::string_view argument, std::string& out) {
+  const size_t first = argument.find(':');
+  if (first == std::string_view::npos) return false;
+  const size_t second = std::min(argument.find(':', first + 1), argument.size());
+  const auto from = time_point(r, argument.substr(0, first));
+  const auto to = time_point(r, argument.substr(first + 1, second - first - 1));
+  if (!from || !to || *to < *from) return false;
+  const std::string_view unit = second == argument.size() ? "ms" : argument.substr(second + 1);
+  const int64_t us = (*to - *from).count();
+  return append_number(static_cast<uint64_t>(unit == "us" ? us : unit == "ns" ? us * 1000 : us / 1000), out);
+}
+
+uint64_t bytes_of(const http::HeaderMap& headers) {
+  uint64_t bytes = 0;
+  for (const http::Header& h : headers) bytes += h.name.size() + h.value.size();
+  return bytes;
+}
+
+uint64_t bytes_of(const http::RequestHead& head) {
+  constexpr size_t kPseudoNames = sizeof(":method:scheme:authority:path") - 1;
+  return bytes_of(head.headers) + kPseudoNames + head.method.size() + head.scheme.size() + head.authority.size() +
+         head.path.size();
+}
+
+uint64_t bytes_of(const http::ResponseHead& head) {
+  return bytes_of(head.headers) + sizeof(":status200") - 1;
 }
 
 std::string_view hostname() {
@@ -97,45 +142,6 @@ std::string_view hostname() {
 }
 
 }  // namespace
-
-void append_start_time(std::string_view format, int64_t wall_us, std::string& out) {
-  if (format.empty()) {
-    out += format_rfc3339_ms(wall_us);
-    return;
-  }
-  const time_t seconds = wall_us / 1'000'000;
-  tm parts{};
-  gmtime_r(&seconds, &parts);
-  for (size_t i = 0; i < format.size(); ++i) {
-    if (format[i] != '%' || i + 1 == format.size()) {
-      out += format[i];
-      continue;
-    }
-    const std::string_view rest = format.substr(i + 1);
-    const bool has_digit = rest.size() > 1 && rest[0] >= '1' && rest[0] <= '9';
-    if (rest[0] == 'f') {
-      append_fraction(wall_us, 9, out);
-      i += 1;
-    } else if (has_digit && rest[1] == 'f') {
-      append_fraction(wall_us, static_cast<size_t>(rest[0] - '0'), out);
-      i += 2;
-    } else if (rest.size() > 2 && rest[0] == 'E' && rest[1] >= '0' && rest[1] <= '9' && rest[2] == 'S') {
-      char text[4];
-      out.append(text, strftime(text, sizeof(text), "%S", &parts));
-      if (rest[1] != '0') out += '.';
-      append_fraction(wall_us, static_cast<size_t>(rest[1] - '0'), out);
-      i += 3;
-    } else if (rest[0] == 's') {
-      out += std::to_string(seconds);
-      i += 1;
-    } else {
-      const char letters[3] = {'%', rest[0], '\0'};
-      char text[64];
-      out.append(text, strftime(text, sizeof(text), letters, &parts));
-      i += 1;
-    }
-  }
-}
 
 bool ExchangeValues::append(const FormatOp& op, std::string& out) const {
   const filter::ExchangeRecord& r = record_;
@@ -156,7 +162,6 @@ bool ExchangeValues::append(const FormatOp& op, std::string& out) const {
     case Kind::connection_id: return append_number(r.connection_id, out);
     case Kind::stream_id: return append_number(r.stream_id, out);
     case Kind::filter_chain_name: return append_text(r.filter_chain, out);
-    case Kind::environment: return append_text(op.text, out);
     case Kind::failure_sentence: return append_text(failure_sentence(r), out);
     default: break;
   }
@@ -171,6 +176,10 @@ bool ExchangeValues::append_message(const FormatOp& op, std::string& out) const 
     case Kind::trailer: return append_field(r.response_trailers, op, out);
     case Kind::protocol: return append_text(http::name_of(r.version), out);
     case Kind::upstream_protocol: return r.upstream_version && append_text(http::name_of(*r.upstream_version), out);
+    case Kind::request_headers_bytes: return append_number(r.request != nullptr ? bytes_of(*r.request) : 0, out);
+    case Kind::response_headers_bytes: return append_number(r.response != nullptr ? bytes_of(*r.response) : 0, out);
+    case Kind::response_trailers_bytes:
+      return append_number(r.response_trailers != nullptr ? bytes_of(*r.response_trailers) : 0, out);
     case Kind::grpc_status: return append_grpc_status(r, op.text, out);
     case Kind::attempts: {
       const size_t before = out.size();
@@ -191,10 +200,11 @@ bool ExchangeValues::append_time(const FormatOp& op, std::string& out) const {
   const filter::ExchangeRecord& r = record_;
   const bool has_ended = r.end != Instant{};
   switch (op.kind) {
-    case Kind::start_time: append_start_time(op.text, r.start_wall_us, out); return true;
+    case Kind::start_time: config::format_time(r.start_wall_us, op.text, out); return true;
     case Kind::duration: return has_ended && append_span(r.start, r.end, out);
     case Kind::request_duration: return r.request_end && append_span(r.start, *r.request_end, out);
     case Kind::response_duration: return r.upstream_first_byte && append_span(r.start, *r.upstream_first_byte, out);
+    case Kind::common_duration: return append_common_duration(r, op.text, out);
     case Kind::response_tx_duration:
       return r.upstream_first_byte && has_ended && append_span(*r.upstream_first_byte, r.end, out);
     default: return false;
@@ -208,8 +218,11 @@ bool ExchangeValues::append_address(const FormatOp& op, std::string& out) const 
   const auto port = [&out](const Address& a) { return a.is_ip() && append_number(a.port(), out); };
   switch (op.kind) {
     case Kind::upstream_host: return whole(r.upstream_address);
-    case Kind::upstream_local_address:
-      return op.text == "without_port" ? bare(r.upstream_local_address) : whole(r.upstream_local_address);
+    case Kind::upstream_host_without_port: return bare(r.upstream_address);
+    case Kind::upstream_host_port: return port(r.upstream_address);
+    case Kind::upstream_local_address: return whole(r.upstream_local_address);
+    case Kind::upstream_local_address_without_port: return bare(r.upstream_local_address);
+    case Kind::upstream_local_port: return port(r.upstream_local_address);
     case Kind::downstream_remote_address: return whole(r.downstream_remote);
     case Kind::downstream_remote_address_without_port: return bare(r.downstream_remote);
     case Kind::downstream_remote_port: return port(r.downstream_remote);

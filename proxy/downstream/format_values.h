@@ -35,7 +35,4 @@ uint32_t flag_bit(std::string_view letters);
 // "cluster web: endpoint 10.0.0.3:80 refused the connection (ECONNREFUSED), 2 attempts"; "" where nothing failed.
 std::string failure_sentence(const filter::ExchangeRecord& record);
 
-// `wall_us` by strftime's letters in UTC, and %f, %3f (fractions), %E3S (seconds with a fraction). "" is RFC 3339.
-void append_start_time(std::string_view format, int64_t wall_us, std::string& out);
-
 }  // namespace pillion::downstream

@@ -17,7 +17,7 @@
 
 namespace pillion::downstream {
 
-// The connection's peer; what is text is made once per connection.
+// The connection's peer; what is text is made once per connection, and outlives the heads that refer to it.
 struct Peer {
   Address address;
   std::string ip;
