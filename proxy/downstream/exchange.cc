@@ -100,7 +100,7 @@ void Exchange::end_request() {
 void Exchange::start_attempt() {
   retry_due_ = false;
   ++record_.attempts_total;
-  set_attempt_headers();
+  if (record_.attempts_total > 1) set_retry_headers();
   attempt_ = std::make_unique<route::Attempt>(*this, *cluster_, executor());
   // The body goes out anew from the replay buffer: what the last attempt was given, and what came since.
   if (!replay_.empty()) {

@@ -25,6 +25,7 @@
 #include "proxy/route/attempt.h"
 #include "proxy/route/retry.h"
 #include "proxy/route/router.h"
+#include "proxy/route/timeout.h"
 
 namespace pillion::downstream {
 
@@ -91,7 +92,8 @@ class Exchange final : public event::Retirable,
   bool allows_upgrade() const;
   void prepare_for_upstream();
   void start_attempt();
-  void set_attempt_headers();
+  void set_retry_headers();
+  void tell_attempt_count(uint32_t count);
   route::AttemptOptions attempt_options() const;
   void relay_request();
   void end_request();
@@ -139,6 +141,8 @@ class Exchange final : public event::Retirable,
   route::RouteMatch match_;
   const config::RouteAction* action_ = nullptr;
   const config::WeightedCluster* weighted_ = nullptr;
+  route::Timeouts timeouts_;
+  std::optional<config::RetryPolicy> merged_policy_;  // the configured one and what a trusted client asks for
   const config::RetryPolicy* retry_policy_ = nullptr;
   upstream::Cluster* cluster_ = nullptr;
   std::optional<route::RetryState> retry_;
@@ -153,7 +157,6 @@ class Exchange final : public event::Retirable,
   event::Timer backoff_timer_;
   filter::ExchangeRecord record_;
   Duration idle_timeout_{};
-  Duration route_timeout_{};
   size_t unconsumed_request_ = 0;   // flow control that is owed to the client
   size_t unconsumed_response_ = 0;  // … and to the endpoint
   bool begun_ = false;

@@ -78,8 +78,8 @@ void Exchange::note_progress() {
 
 // From the end of the request to the end of the response.
 void Exchange::start_route_timer() {
-  if (route_timeout_.count() > 0 && !record_.upgraded && !route_timer_.is_armed()) {
-    route_timer_.start_after(executor().timers, route_timeout_);
+  if (timeouts_.request.count() > 0 && !record_.upgraded && !route_timer_.is_armed()) {
+    route_timer_.start_after(executor().timers, timeouts_.request);
   }
 }
 

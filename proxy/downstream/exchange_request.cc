@@ -18,25 +18,6 @@ std::shared_ptr<const config::RouteConfiguration> routes_of(const ExchangeContex
   return {std::shared_ptr<const config::RouteConfiguration>(), context.manager.routes.get()};
 }
 
-// "100m" (gRPC: up to eight digits and a unit of H M S m u n); none where it is malformed.
-std::optional<Duration> parse_grpc_timeout(std::string_view text) {
-  if (text.size() < 2 || text.size() > 9) return std::nullopt;
-  int64_t number = 0;
-  for (const char c : text.substr(0, text.size() - 1)) {
-    if (c < '0' || c > '9') return std::nullopt;
-    number = number * 10 + (c - '0');
-  }
-  switch (text.back()) {
-    case 'H': return Duration(number * 3'600'000'000);
-    case 'M': return Duration(number * 60'000'000);
-    case 'S': return Duration(number * 1'000'000);
-    case 'm': return Duration(number * 1'000);
-    case 'u': return Duration(number);
-    case 'n': return Duration(number / 1'000);
-    default: return std::nullopt;
-  }
-}
-
 }  // namespace
 
 void Exchange::begin() {
@@ -143,23 +124,17 @@ bool Exchange::choose_cluster() {
 
 // Timeouts, retries, and what the endpoint will see.
 void Exchange::prepare_for_upstream() {
-  retry_policy_ = action_->retry               ? &*action_->retry
-                  : match_.virtual_host->retry ? &*match_.virtual_host->retry
-                                               : nullptr;
+  const config::RetryPolicy* configured = action_->retry               ? &*action_->retry
+                                          : match_.virtual_host->retry ? &*match_.virtual_host->retry
+                                                                       : nullptr;
+  timeouts_ = route::take_timeouts(*action_, configured, record_.is_internal, *head_);
+  retry_policy_ = route::take_retry_policy(configured, record_.is_internal, *head_, merged_policy_);
   retry_.emplace(retry_policy_, *head_, !head_->upgrade.empty());
-  route_timeout_ = action_->timeout;
   if (action_->idle_timeout) idle_timeout_ = *action_->idle_timeout;
   note_progress();
-  std::optional<Duration> duration = action_->max_stream_duration;
-  if (action_->grpc_timeout_header_max) {
-    if (const auto asked = parse_grpc_timeout(head_->headers.get(http::HeaderId::grpc_timeout))) {
-      const Duration most = *action_->grpc_timeout_header_max;
-      duration = most.count() == 0 ? *asked : std::min(*asked, most);
-    }
-  }
-  if (duration) {
+  if (timeouts_.max_stream) {
     duration_timer_.stop();
-    if (duration->count() > 0) duration_timer_.start_after(executor().timers, *duration);
+    if (timeouts_.max_stream->count() > 0) duration_timer_.start_after(executor().timers, *timeouts_.max_stream);
   }
   if (head_->expects_continue) {  // we take the body, so we say so; the endpoint is not asked again
     http::ResponseHead head(arena_);
@@ -168,8 +143,15 @@ void Exchange::prepare_for_upstream() {
     context_.owner.touch();
     head_->expects_continue = false;
   }
+  if (!context_.manager.suppress_envoy_headers) route::tell_timeout(timeouts_, Duration{}, *head_);
+  tell_attempt_count(1);
   route::mutate_request(*routes_, match_, weighted_, ExchangeValues(record_), *head_);
-  route::rewrite_request(*action_, *match_.route, weighted_, *head_);
+  route::rewrite_request(*action_, *match_.route, weighted_, *head_, context_.manager.suppress_envoy_headers);
+}
+
+void Exchange::tell_attempt_count(uint32_t count) {
+  if (!match_.virtual_host->include_attempt_count_in_request) return;
+  head_->headers.set(http::HeaderId::x_envoy_attempt_count, arena_.copy(std::to_string(count)));
 }
 
 route::AttemptOptions Exchange::attempt_options() const {
@@ -178,9 +160,9 @@ route::AttemptOptions Exchange::attempt_options() const {
   options.auto_host_rewrite = action_->auto_host_rewrite;
   options.pick.priority = action_->priority;
   options.pick.original_destination = record_.downstream_local;
+  options.per_try_timeout = timeouts_.per_try;
+  options.per_try_idle_timeout = timeouts_.per_try_idle;
   if (retry_policy_ == nullptr) return options;
-  options.per_try_timeout = retry_policy_->per_try_timeout;
-  options.per_try_idle_timeout = retry_policy_->per_try_idle_timeout;
   if (retry_policy_->previous_hosts) {
     options.pick.avoid = tried_;
     options.pick.attempts_max = std::max(retry_policy_->host_selection_attempts, 1u);
@@ -189,20 +171,10 @@ route::AttemptOptions Exchange::attempt_options() const {
 }
 
 // What tells the endpoint how long it has, and which try this is.
-void Exchange::set_attempt_headers() {
-  http::HeaderMap& headers = head_->headers;
-  if (match_.virtual_host->include_attempt_count_in_request) {
-    headers.set(http::HeaderId::x_envoy_attempt_count, arena_.copy(std::to_string(record_.attempts_total)));
-  }
+void Exchange::set_retry_headers() {
+  tell_attempt_count(record_.attempts_total);
   if (context_.manager.suppress_envoy_headers) return;
-  const Duration per_try = retry_policy_ == nullptr ? Duration{} : retry_policy_->per_try_timeout;
-  Duration expected = per_try.count() > 0 ? per_try : route_timeout_;
-  if (route_timeout_.count() > 0 && route_timer_.is_armed()) {
-    expected = std::min(expected, std::max(route_timer_.deadline() - now(), Duration{1000}));
-  }
-  if (expected.count() > 0) {
-    headers.set(http::HeaderId::x_envoy_expected_rq_timeout_ms, arena_.copy(std::to_string(to_ms(expected))));
-  }
+  route::tell_timeout(timeouts_, record_.request_end ? now() - *record_.request_end : Duration{}, *head_);
 }
 
 }  // namespace pillion::downstream
