@@ -20,6 +20,21 @@ void keep_alive(int fd) {
   setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &kProbes, sizeof(kProbes));
 }
 
+class Server;
+
+// A connection whose TLS handshake is under way.
+class Arrival final : public event::Retirable, public ListNode<>, public net::HandshakeEvents {
+ public:
+  Arrival(Server& server, net::TransportPtr transport, std::shared_ptr<const net::ServerTlsContext> context);
+  void on_handshaken(net::TransportPtr transport) override;
+  void on_handshake_failed(const Error& why, std::string_view detail) override;
+
+ private:
+  Server& server_;
+  Address peer_;
+  std::unique_ptr<net::Handshake> handshake_;
+};
+
 class Server final : public HttpServer, public net::AcceptEvents, public ConnectionOwner {
  public:
   Server(event::Loop& loop, const HttpServerOptions& options) : loop_(loop), options_(options) {}
@@ -46,8 +61,18 @@ class Server final : public HttpServer, public net::AcceptEvents, public Connect
       PILLION_LOG_LIMITED(warning, loop_.now(), "rpc: {}", to_string(transport.error()));
       return;
     }
+    if (options_.tls != nullptr) return shake_hands(std::move(*transport));
     ++count_;
     connections_.push_back(std::make_unique<ServerConnection>(*this, std::move(*transport)));
+  }
+
+  void arrived(Arrival& arrival, net::TransportPtr transport) {
+    connections_.push_back(std::make_unique<ServerConnection>(*this, std::move(transport)));
+    executor().retire(arrivals_.take(arrival));
+  }
+  void turned_away(Arrival& arrival) {
+    --count_;
+    executor().retire(arrivals_.take(arrival));
   }
 
   event::Executor& executor() override { return loop_.executor(); }
@@ -58,12 +83,38 @@ class Server final : public HttpServer, public net::AcceptEvents, public Connect
   }
 
  private:
+  void shake_hands(net::TransportPtr transport) {
+    std::shared_ptr<const net::ServerTlsContext> context = options_.tls->context();
+    if (context == nullptr) {
+      PILLION_LOG_LIMITED(warning, loop_.now(), "rpc: {}: no certificate yet", address().to_string());
+      return transport->reset();
+    }
+    ++count_;
+    arrivals_.push_back(std::make_unique<Arrival>(*this, std::move(transport), std::move(context)));
+  }
+
   event::Loop& loop_;
   const HttpServerOptions options_;
   std::unique_ptr<net::Listener> listener_;
+  OwningList<Arrival> arrivals_;
   OwningList<ServerConnection> connections_;
-  uint32_t count_ = 0;
+  uint32_t count_ = 0;  // of both
 };
+
+Arrival::Arrival(Server& server, net::TransportPtr transport, std::shared_ptr<const net::ServerTlsContext> context)
+    : server_(server), peer_(transport->peer_address()) {
+  handshake_ = net::start_server_handshake(server.executor(), std::move(transport), std::move(context),
+                                           server.options().handshake_timeout, *this);
+}
+
+void Arrival::on_handshaken(net::TransportPtr transport) {
+  server_.arrived(*this, std::move(transport));
+}
+
+void Arrival::on_handshake_failed(const Error& why, std::string_view detail) {
+  PILLION_LOG_LIMITED(info, server_.executor().now(), "rpc: {}: {}: {}", peer_.to_string(), to_string(why), detail);
+  server_.turned_away(*this);
+}
 
 }  // namespace
 
@@ -75,9 +126,6 @@ std::string_view HttpRequest::header(std::string_view name) const {
 }
 
 Expected<std::unique_ptr<HttpServer>> make_http_server(event::Loop& loop, const HttpServerOptions& options) {
-  if (options.tls != nullptr) {
-    return std::unexpected(Error{.code = Code::unsupported, .what = "serving over TLS"});
-  }
   auto server = std::make_unique<Server>(loop, options);
   PILLION_TRY(server->open());
   return server;
