@@ -10,6 +10,9 @@ int main(int argc, char** argv) {
   pillion::cli::add_init(app, run);
   pillion::cli::add_inject(app, run);
   pillion::cli::add_drain(app, run);
+  pillion::cli::add_control(app, run);
+  pillion::cli::add_status(app, run);
+  pillion::cli::add_token(app, run);
   CLI11_PARSE(app, argc, argv);
   return run();
 }

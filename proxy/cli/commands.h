@@ -15,4 +15,9 @@ void add_init(CLI::App& app, Run& run);    // k8s/capture/command.h
 void add_inject(CLI::App& app, Run& run);  // k8s/inject/command.h
 void add_drain(CLI::App& app, Run& run);   // k8s/inject/drain_command.h
 
+void add_control(CLI::App& app, Run& run);   // xds/control/command.h
+void add_status(CLI::App& app, Run& run);    // xds/control/command.h
+void add_token(CLI::App& app, Run& run);     // certs/command.h
+void add_identity(CLI::App& app, Run& run);  // certs/command.h
+
 }  // namespace pillion::cli

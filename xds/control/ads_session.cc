@@ -84,6 +84,7 @@ bool mentions(std::string_view text, std::string_view name) {
 void AdsSession::reject(Subscription& s, const std::string& nonce, const std::string& text) {
   auto it = std::ranges::find(s.in_flight, nonce, &Sent::nonce);
   if (it == s.in_flight.end()) return;
+  ++rejections_noted_;
   const std::string kept = text.substr(0, kMaxRejectionText);
   bool named = false;
   for (const auto& [name, version] : it->resources) {
@@ -214,6 +215,10 @@ std::optional<std::string> AdsSession::pull(Instant now) {
 bool AdsSession::settled() const {
   return std::ranges::all_of(types_,
                              [](const auto& entry) { return !entry.second.dirty && entry.second.in_flight.empty(); });
+}
+
+bool AdsSession::has_rejections() const {
+  return std::ranges::any_of(types_, [](const auto& entry) { return !entry.second.rejected.empty(); });
 }
 
 std::vector<TypeStatus> AdsSession::status() const {

@@ -94,6 +94,8 @@ class AdsSession {
   const envoy::config::core::v3::Node& node() const;         // empty until the first request has come
   void set_options(Options options) { options_ = options; }  // once the node is known
   bool settled() const;                                      // everything is sent, and acknowledged or refused
+  bool has_rejections() const;
+  uint64_t rejections_noted() const { return rejections_noted_; }  // grows with each NACK
   std::vector<TypeStatus> status() const;
   const std::shared_ptr<const ResourceSet>& resources() const { return resources_; }
 
@@ -160,6 +162,7 @@ class AdsSession {
   std::map<std::string, Subscription, std::less<>> types_;
   std::optional<Instant> wake_at_;
   uint64_t next_nonce_ = 1;
+  uint64_t rejections_noted_ = 0;
 };
 
 // Full-state types: a response holds everything, and what it does not hold is deleted (SotW).

@@ -85,8 +85,7 @@ NodeClass classify(const Model& model, const Name& service_account, std::string_
 
 // === the whole ===
 
-std::shared_ptr<const ResourceSet> translate(const Model& model, const NodeClass& node,
-                                             const TranslateOptions& options) {
+std::shared_ptr<ResourceSet> translate(const Model& model, const NodeClass& node, const TranslateOptions& options) {
   const Scope scope{model, node, options, model.settings_of(node.service_account.ns)};
   auto out = std::make_shared<ResourceSet>();
   for (const auto& [name, service] : model.services) {

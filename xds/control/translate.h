@@ -67,8 +67,7 @@ NodeClass classify(const Model& model, const Name& service_account, std::string_
 // The address that a node names in its id ("sidecar~IP~POD.NS~DOMAIN") or in metadata POD_IP; empty if none.
 std::string claimed_ip(const envoy::config::core::v3::Node& node);
 
-std::shared_ptr<const ResourceSet> translate(const Model& model, const NodeClass& node,
-                                             const TranslateOptions& options);
+std::shared_ptr<ResourceSet> translate(const Model& model, const NodeClass& node, const TranslateOptions& options);
 
 // HOST: web.shop.svc.cluster.local
 std::string host_of(const Service& service, const TranslateOptions& options);

@@ -13,6 +13,11 @@ std::shared_ptr<const ParsedFile> parse_yaml_file(const SourceFile& file) {
   auto out = std::make_shared<ParsedFile>();
   out->content = file.content;
   YamlReport report(file.path);
+  if (!file.unreadable.empty()) {
+    report.add(0, "", file.unreadable);
+    out->errors = report.take();
+    return out;
+  }
   if (file.content.size() > kMaxYamlFileBytes) {
     report.add(0, "", "the file is larger than " + std::to_string(kMaxYamlFileBytes) + " bytes");
     out->errors = report.take();
@@ -66,9 +71,14 @@ void insert(Model& model, const Document& document) {
       document);
 }
 
+bool describes(const ParsedFile& file, const std::string& object) {
+  return std::ranges::any_of(file.documents, [&](const Document& d) { return key_of(meta_of(d)) == object; });
+}
+
+}  // namespace
+
 // Duplicates are problems of the files; everything else is a problem of the model.
-std::shared_ptr<Model> build(const std::map<std::string, std::shared_ptr<const ParsedFile>>& files,
-                             std::vector<Problem>& problems) {
+std::shared_ptr<Model> DirectorySource::build(const Files& files, std::vector<Problem>& problems) const {
   auto model = std::make_shared<Model>();
   std::map<std::string, Place> seen;
   for (const auto& [path, file] : files) {
@@ -85,16 +95,11 @@ std::shared_ptr<Model> build(const std::map<std::string, std::shared_ptr<const P
   }
   model->link();
   if (problems.empty()) problems = check_model(*model);
+  if (problems.empty() && judge_ != nullptr) problems = judge_->judge(*model);
   return model;
 }
 
-bool describes(const ParsedFile& file, const std::string& object) {
-  return std::ranges::any_of(file.documents, [&](const Document& d) { return key_of(meta_of(d)) == object; });
-}
-
-}  // namespace
-
-DirectorySource::DirectorySource() {
+DirectorySource::DirectorySource(ModelJudge* judge) : judge_(judge) {
   auto empty = std::make_shared<Model>();
   empty->link();
   model_ = empty;
@@ -106,9 +111,11 @@ std::vector<ConfigError> DirectorySource::restore(const std::vector<SourceFile>&
 }
 
 std::shared_ptr<const ParsedFile> DirectorySource::parse(const SourceFile& file) const {
+  // What was read as empty because it could not be read is not known.
   for (const Files* known : {&last_read_, &good_}) {
     auto it = known->find(file.path);
-    if (it != known->end() && it->second->content == file.content) return it->second;
+    const bool same = it != known->end() && file.unreadable.empty() && it->second->content == file.content;
+    if (same) return it->second;
   }
   return parse_yaml_file(file);
 }
@@ -148,6 +155,36 @@ bool DirectorySource::revert(Files& candidate, const std::string& path) const {
   return true;
 }
 
+std::vector<std::string> DirectorySource::changed_paths(const Files& candidate) const {
+  std::set<std::string> out;
+  for (const auto& [path, file] : candidate) {
+    auto good = good_.find(path);
+    if (good == good_.end() || good->second != file) out.insert(path);
+  }
+  for (const auto& [path, file] : good_) {
+    if (!candidate.contains(path)) out.insert(path);
+  }
+  return {out.begin(), out.end()};
+}
+
+// Where nothing points at a file, the one whose change alone makes the difference is to blame.
+bool DirectorySource::revert_lone_culprit(Files& candidate, std::set<std::string>& back) const {
+  constexpr size_t kTriesMax = 16;
+  const std::vector<std::string> changed = changed_paths(candidate);
+  if (changed.size() > kTriesMax) return false;
+  for (const std::string& path : changed) {
+    Files without = candidate;
+    std::vector<Problem> problems;
+    if (!revert(without, path)) continue;
+    build(without, problems);
+    if (!problems.empty()) continue;
+    candidate = std::move(without);
+    back.insert(path);
+    return true;
+  }
+  return false;
+}
+
 // Who changed is to blame: the file with the error; the file it clashes with; the file that had what is missing now.
 bool DirectorySource::revert_culprits(Files& candidate, const Problem& problem, Result& result) const {
   std::set<std::string> back;
@@ -161,11 +198,8 @@ bool DirectorySource::revert_culprits(Files& candidate, const Problem& problem, 
       if (describes(*file, problem.missing)) try_revert(path);
     }
   }
-  if (back.empty()) {
-    std::set<std::string> paths;
-    for (const auto& [path, file] : candidate) paths.insert(path);
-    for (const auto& [path, file] : good_) paths.insert(path);
-    for (const std::string& path : paths) try_revert(path);
+  if (back.empty() && !revert_lone_culprit(candidate, back)) {
+    for (const std::string& path : changed_paths(candidate)) try_revert(path);
   }
   for (const std::string& path : back) {
     ConfigError error = problem.error;

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -16,7 +17,18 @@ inline constexpr size_t kMaxSourceFiles = 10000;
 struct SourceFile {
   std::string path;
   std::string content;
+  std::string unreadable;  // why there is no content (permissions, too large); empty: it was read
   bool operator==(const SourceFile&) const = default;
+};
+
+// A last opinion on a model that holds together, such as whether everything that is made of it would be accepted.
+class ModelJudge {
+ public:
+  // The problems; none: it may come into force. A problem may name no file: then whichever change brought it is found.
+  virtual std::vector<struct Problem> judge(const Model& model) = 0;
+
+ protected:
+  ~ModelJudge() = default;
 };
 
 // The documents of one file, or what is wrong with it.
@@ -45,7 +57,8 @@ class DirectorySource {
     std::vector<std::string> refused;    // their paths
   };
 
-  DirectorySource();
+  // The judge may be null, and must outlive the source.
+  explicit DirectorySource(ModelJudge* judge = nullptr);
 
   // The last good state of an earlier run. Without it a restart with a bad file would begin with nothing.
   // What does not read any more (a newer version refuses it) is left out and returned as errors.
@@ -64,8 +77,12 @@ class DirectorySource {
   std::shared_ptr<const ParsedFile> parse(const SourceFile& file) const;
   void read(const std::vector<SourceFile>& files, Files& candidate, Result& result);
   bool revert(Files& candidate, const std::string& path) const;
+  std::shared_ptr<Model> build(const Files& files, std::vector<struct Problem>& problems) const;
   bool revert_culprits(Files& candidate, const struct Problem& problem, Result& result) const;
+  std::vector<std::string> changed_paths(const Files& candidate) const;
+  bool revert_lone_culprit(Files& candidate, std::set<std::string>& back) const;
 
+  ModelJudge* judge_;
   Files good_;
   std::map<std::string, std::shared_ptr<const ParsedFile>> last_read_;  // saves parsing what did not change
   std::shared_ptr<const Model> model_;
