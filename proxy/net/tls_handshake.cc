@@ -72,7 +72,7 @@ class HandshakeWork final : public event::Retirable, TransportEvents, event::Ste
   void step() override {
     if (events_ == nullptr) return;
     if (!executor_.may_work_long(kHandshakesPerTurn)) {
-      turn_timer_.start(executor_.timers, executor_.now());
+      turn_timer_.start(executor_.timers, executor_.now() - 1ms);  // overdue: the loop must not wait for it
       return;
     }
     const TlsEngine::Result result = engine_->handshake();
