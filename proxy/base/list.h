@@ -112,6 +112,10 @@ class OwningList {
     list_.push_back(*t);
     return *t.release();
   }
+  T& push_front(std::unique_ptr<T> t) {
+    list_.push_front(*t);
+    return *t.release();
+  }
   std::unique_ptr<T> take(T& t) {
     static_cast<ListNode<Tag>&>(t).unlink();
     return std::unique_ptr<T>(&t);

@@ -8,9 +8,16 @@ namespace pillion::route {
 
 using upstream::Outcome;
 
+namespace {
+
+constexpr std::string_view kOriginalDstHeader = "x-envoy-original-dst-host";
+
+}  // namespace
+
 Attempt::Attempt(AttemptEvents& events, upstream::Cluster& cluster, event::Executor& executor)
     : events_(events),
       cluster_(cluster),
+      pin_(cluster.context()),
       executor_(executor),
       per_try_timer_(event::Timer::bind<&Attempt::on_per_try_timeout>(this)),
       per_try_idle_timer_(event::Timer::bind<&Attempt::on_per_try_idle>(this)) {}
@@ -28,38 +35,65 @@ void Attempt::start(const http::RequestHead& head, bool end, const AttemptOption
   request_ = &head;
   request_ends_with_head_ = end;
   options_ = options;
-  const uint32_t priority = options.pick.priority;
-  request_slot_ =
-      upstream::BreakerSlot::take(cluster_.counts(priority).requests, cluster_.limits(priority).requests_max);
-  if (!request_slot_) {
-    cluster_.add_stat(cluster_.stats().upstream_rq_pending_overflow);
-    fail({Code::overflow, Side::local, Retry::never, 0, "circuit breaker: max_requests"});
-    return;
+  if (options.per_try_timeout.count() > 0) per_try_timer_.start_after(executor_.timers, options.per_try_timeout);
+  const config::Cluster& config = cluster_.config();
+  if (config.type == config::Cluster::Type::original_dst && config.original_dst_use_header) {
+    if (const http::Header* named = head.headers.find(kOriginalDstHeader)) {
+      options_.pick.original_destination = Address::parse(named->value).value_or(Address());
+    }
   }
-  const Expected<upstream::Endpoint*> picked = cluster_.pick(options.pick);
-  if (!picked) {
-    fail(picked.error());
-    return;
+  if (cluster_.must_wait()) {
+    cluster_.wait(*this);
+  } else {
+    pick();
   }
+}
+
+void Attempt::pick() {
+  const Expected<upstream::Endpoint*> picked = cluster_.pick(options_.pick);
+  if (!picked) return fail(picked.error());
   endpoint_ = *picked;
   endpoint_ref_.set(endpoint_);
   address_ = endpoint_->address();
+  const Expected<upstream::Connection*> got = acquire();
+  if (!got) return fail(got.error());
+  if (*got != nullptr) on_connection(**got);
+}
+
+Expected<upstream::Connection*> Attempt::acquire() {
   config::Cluster::Protocol protocol = cluster_.config().protocol;
   if (protocol == config::Cluster::Protocol::downstream) {
-    protocol = options.downstream_version == http::Version::http2 ? config::Cluster::Protocol::http2
-                                                                  : config::Cluster::Protocol::http1;
+    protocol = options_.downstream_version == http::Version::http2 ? config::Cluster::Protocol::http2
+                                                                   : config::Cluster::Protocol::http1;
   }
-  if (options.per_try_timeout.count() > 0) per_try_timer_.start_after(executor_.timers, options.per_try_timeout);
-  const Expected<upstream::Connection*> got = endpoint_->http_pool(protocol).acquire(*this, priority);
-  if (!got) {
-    fail(got.error());
-    return;
-  }
-  if (*got != nullptr) on_connection(**got);
+  const Expected<upstream::Pool*> pool = endpoint_->http_pool(protocol, server_name());
+  if (!pool) return std::unexpected(pool.error());
+  return (*pool)->acquire(*this, options_.pick.priority);
+}
+
+// The authority's host, without its port; none where it is an address, since TLS names hosts only (RFC 6066 3).
+upstream::ServerName Attempt::server_name() const {
+  const config::Cluster& config = cluster_.config();
+  if (endpoint_->target().tls() == nullptr || (!config.auto_sni && !config.auto_san_validation)) return {};
+  std::string_view host = request_->authority;
+  if (options_.auto_host_rewrite && !endpoint_->config().hostname.empty()) host = endpoint_->config().hostname;
+  if (host.starts_with('[')) return {};
+  host = host.substr(0, host.rfind(':'));
+  if (Address::parse_ip(host, 0)) return {};
+  upstream::ServerName lower(host);
+  for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return lower;
 }
 
 void Attempt::on_connection(upstream::Connection& connection) {
   PILLION_CHECK(state_ == State::waiting);
+  const uint32_t priority = options_.pick.priority;
+  request_slot_ =
+      upstream::BreakerSlot::take(cluster_.counts(priority).requests, cluster_.limits(priority).requests_max);
+  if (!request_slot_) {
+    cluster_.add_stat(cluster_.stats().upstream_rq_pending_overflow);
+    return fail({Code::overflow, Side::local, Retry::never, 0, "circuit breaker: max_requests"});
+  }
   state_ = State::open;
   connection_ = &connection;
   version_ = connection.version();
@@ -119,9 +153,22 @@ void Attempt::on_response_head(http::ResponseHead&& h, bool end) {
     std::from_chars(grpc->value.data(), grpc->value.data() + grpc->value.size(), outcome.grpc_status);
   }
   report(outcome);
+  count_response(h.status);
   head.emplace(std::move(h));
   if (end) end_response();
   events_.on_attempt_progress();
+}
+
+void Attempt::count_response(uint16_t status) const {
+  const upstream::ClusterStats& stats = cluster_.stats();
+  cluster_.add_stat(stats.upstream_rq_completed);
+  switch (status / 100) {
+    case 1: return cluster_.add_stat(stats.upstream_rq_1xx);
+    case 2: return cluster_.add_stat(stats.upstream_rq_2xx);
+    case 3: return cluster_.add_stat(stats.upstream_rq_3xx);
+    case 4: return cluster_.add_stat(stats.upstream_rq_4xx);
+    default: return cluster_.add_stat(stats.upstream_rq_5xx);
+  }
 }
 
 void Attempt::on_body(Chain&& data, bool end) {
@@ -141,6 +188,7 @@ void Attempt::on_trailers(http::HeaderMap&& t) {
 
 void Attempt::end_response() {
   response_ended = true;
+  executor_.stats.record(cluster_.stats().upstream_rq_time, static_cast<uint64_t>(to_ms(executor_.now() - started_)));
   per_try_idle_timer_.stop();
   if (request_sent_) {
     state_ = State::ended;
@@ -176,8 +224,8 @@ void Attempt::on_pool_failure(const Error& why) {
 
 void Attempt::on_reset(const Error& why) {
   if (reused_ && !head && why.retry == Retry::if_reused) unseen_ = connection_->was_unseen_since(write_mark_);
-  stream_ = nullptr;  // the codec has let go of it
   if (!response_ended) report({.kind = Outcome::Kind::reset});
+  release_stream();  // the codec has told its last
   if (why.side == Side::upstream) cluster_.add_stat(cluster_.stats().upstream_rq_rx_reset);
   fail(why);
 }
@@ -216,12 +264,12 @@ void Attempt::cancel(Code why) {
     return;
   }
   Waiter::leave();
+  AssignmentWaiter::unlink();
   if (stream_ != nullptr && !(response_ended && request_sent_)) {
     cluster_.add_stat(cluster_.stats().upstream_rq_tx_reset);
     resume_reading();
-    stream_->reset(why);
+    connection_->reset(*stream_, why);
     stream_ = nullptr;
-    connection_->touch();
   }
   release_stream();
   if (state_ != State::created) state_ = State::failed;
@@ -233,8 +281,7 @@ void Attempt::release_stream() {
   per_try_idle_timer_.stop();
   if (stream_ != nullptr) {
     resume_reading();
-    stream_->detach();
-    connection_->touch();
+    connection_->detach(*stream_);
     stream_ = nullptr;
   }
   connection_ = nullptr;

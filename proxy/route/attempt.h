@@ -2,7 +2,7 @@
 // retries or of the client.
 //
 //   created ──start()──► waiting ──► open ──► ended          any state may go to failed
-//                        (pool)      (stream)
+//                      (DNS, pool)  (stream)
 #pragma once
 
 #include <optional>
@@ -11,7 +11,7 @@
 #include "proxy/base/error.h"
 #include "proxy/event/executor.h"
 #include "proxy/http/codec.h"
-#include "proxy/upstream/pool.h"
+#include "proxy/upstream/cluster.h"
 
 namespace pillion::route {
 
@@ -32,14 +32,18 @@ struct AttemptOptions {
   bool auto_host_rewrite = false;
 };
 
-class Attempt final : public event::Retirable, public http::ClientStreamEvents, public upstream::Waiter {
+class Attempt final : public event::Retirable,
+                      public http::ClientStreamEvents,
+                      public upstream::Waiter,
+                      private upstream::AssignmentWaiter {
  public:
   enum class State : uint8_t { created, waiting, open, ended, failed };
 
   Attempt(AttemptEvents& events, upstream::Cluster& cluster, event::Executor& executor);
   ~Attempt() override;
 
-  // `head` must outlive the attempt; `end` says that the request has no body and no trailers.
+  // `head` and what options.pick.avoid shows must outlive the attempt; `end` says that the request has no body and no
+  // trailers.
   void start(const http::RequestHead& head, bool end, const AttemptOptions& options);
   void send_body(Chain&& data, bool end);  // requires can_send()
   void send_trailers(const http::HeaderMap& trailers);
@@ -70,6 +74,10 @@ class Attempt final : public event::Retirable, public http::ClientStreamEvents, 
   bool response_ended = false;  // everything was received
 
  private:
+  void on_assignment() override { pick(); }
+  void pick();
+  Expected<upstream::Connection*> acquire();
+  upstream::ServerName server_name() const;
   void on_connection(upstream::Connection& connection) override;
   void on_pool_failure(const Error& why) override;
   Arena& arena() override { return events_.arena(); }
@@ -83,11 +91,13 @@ class Attempt final : public event::Retirable, public http::ClientStreamEvents, 
   void on_per_try_idle();
   void fail(const Error& why);
   void end_response();
+  void count_response(uint16_t status) const;
   void release_stream();
   void report(const upstream::Outcome& outcome);
 
   AttemptEvents& events_;
   upstream::Cluster& cluster_;
+  upstream::ClusterPin pin_;
   event::Executor& executor_;
   WeakRef<upstream::Endpoint> endpoint_ref_;
   upstream::Endpoint* endpoint_ = nullptr;

@@ -84,7 +84,9 @@ bool RetryState::is_safe(const Attempt& attempt) const {
   if (attempt.state() != Attempt::State::failed || attempt.head || is_upgrade_) return false;
   const Error& why = attempt.failure();
   if (why.code == Code::refused_stream) return true;
-  if (!attempt.was_reused() || why.retry != Retry::if_reused) return false;
+  if (!attempt.was_reused()) return false;
+  if (why.retry == Retry::safe) return true;  // nothing of it was written yet
+  if (why.retry != Retry::if_reused) return false;
   return idempotent_ || attempt.was_unseen();
 }
 

@@ -28,6 +28,8 @@ class BreakerSlot {
     slot.count_ = &count;
     return slot;
   }
+  // For what must not be refused, as the only connection to an endpoint that somebody waits for.
+  static BreakerSlot take_over_limit(std::atomic<uint32_t>& count) { return take(count, UINT32_MAX); }
   BreakerSlot(BreakerSlot&& o) noexcept : count_(std::exchange(o.count_, nullptr)) {}
   BreakerSlot& operator=(BreakerSlot&& o) noexcept {
     if (this != &o) {

@@ -3,23 +3,23 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "proxy/base/list.h"
 #include "proxy/event/executor.h"
 #include "proxy/event/timer_queue.h"
 #include "proxy/http/codec.h"
 #include "proxy/net/transport.h"
-#include "proxy/upstream/circuit.h"
+#include "proxy/upstream/context.h"
 
 namespace pillion::upstream {
 
 class Connection;
-class Endpoint;
 
 // What a connection needs from its pool: files it by what its codec's state allows, and takes it when it is gone.
 class ConnectionOwner {
  public:
-  virtual Endpoint& endpoint() const = 0;
+  virtual ClusterContext& context() const = 0;
   virtual void update(Connection& connection) = 0;
   virtual void remove(Connection& connection) = 0;
 
@@ -32,14 +32,21 @@ class Connection final : public event::Retirable,
                          public event::Flushable,
                          public net::TransportEvents {
  public:
+  enum class Filing : uint8_t { none, ready, busy, draining };
+
   Connection(ConnectionOwner& pool, net::TransportPtr transport, std::unique_ptr<http::ClientCodec> codec,
-             BreakerSlot slot);
+             ConnectionSlot slot);
   ~Connection() override;
 
-  // Opens a stream. What it sends is written at the end of the turn.
+  // Opens a stream; requires has_room(). What it sends is written at the end of the turn.
   http::ClientStream& start(http::ClientStreamEvents& events);
-  // The stream's user is done with it or has new output: writes it, and files the connection anew.
+  // The stream has new output: writes it at the end of the turn.
   void touch();
+  // The user is done with its stream, in one of the two ways of http::Stream. May be called from inside the stream's
+  // events, also from on_reset: the codec is told as soon as it is not busy. Once the stream's on_reset came and the
+  // connection is closed, this does nothing and need not be called.
+  void detach(http::ClientStream& stream) { let_go(stream, Code::ok); }
+  void reset(http::ClientStream& stream, Code why) { let_go(stream, why); }
 
   // HTTP/1 reads only as fast as its one reader: a pause stops the socket. HTTP/2 has windows for that.
   void pause_reading();
@@ -48,15 +55,24 @@ class Connection final : public event::Retirable,
   http::Version version() const { return codec_->version(); }
   const net::Transport& transport() const { return *transport_; }
   bool is_reused() const { return streams_started_ > 1; }
+  bool is_closed() const { return closing_; }
   uint64_t write_mark() const { return transport_->bytes_written(); }
   bool was_unseen_since(uint64_t mark) const { return transport_->was_unseen_since(mark); }
-  bool has_room() const { return !closing_ && codec_->can_start() && !is_used_up(); }
+  bool has_room() const { return !closing_ && !is_used_up() && codec_->can_start(); }
   bool is_idle() const { return codec_->active_streams() == 0; }
-  bool is_going_away() const { return closing_ || codec_->is_going_away() || is_used_up(); }
+  bool is_going_away() const { return closing_ || is_used_up() || codec_->is_going_away(); }
+  bool is_draining() const { return draining_; }
   size_t active_streams() const { return codec_->active_streams(); }
   void drain();  // take no more; close when idle
+  void abort();  // now: what runs is reset
+
+  Filing filing = Filing::none;  // the pool's: which of its lists this is on
 
  private:
+  struct Release {
+    http::ClientStream* stream;
+    Code why;  // ok: detach
+  };
   void on_bytes(Chain& in) override;
   void on_eof() override;
   void on_writable() override;
@@ -65,21 +81,31 @@ class Connection final : public event::Retirable,
   void on_idle_timeout();
   void on_max_duration();
   void on_keepalive();
+  void on_minute();
   bool is_used_up() const;
-  void after_event();         // what every edge ends with: write, file, close where due
+  void let_go(http::ClientStream& stream, Code why);
+  void end_codec_call();  // tells the codec what was let go meanwhile
+  void after_event();     // what every edge ends with: write, file, close where due
+  void lose(const Error& why, bool by_peer);
   void finish(bool by_peer);  // leaves the pool; the memory waits for the end of the turn
 
   ConnectionOwner& pool_;
   event::Executor& executor_;
   net::TransportPtr transport_;
   std::unique_ptr<http::ClientCodec> codec_;
-  BreakerSlot slot_;
+  ConnectionSlot slot_;
+  std::vector<Release> released_;  // while the codec was busy
   event::Timer idle_timer_;
   event::Timer age_timer_;
-  event::Timer keepalive_timer_;
+  event::Timer keepalive_timer_;  // HTTP/2, as the next
+  event::Timer minute_timer_;
   uint32_t streams_started_ = 0;
   uint32_t pauses_ = 0;
+  bool in_codec_ = false;
+  bool pinged_ = false;
   bool draining_ = false;
+  bool eof_seen_ = false;
+  bool write_shut_ = false;
   bool closing_ = false;
 };
 
