@@ -37,11 +37,12 @@ RetryState::RetryState(const config::RetryPolicy* policy, const http::RequestHea
     : policy_(policy), idempotent_(http::is_idempotent(head.method)), is_upgrade_(is_upgrade) {}
 
 bool is_retriable_response(const config::RetryPolicy& policy, const http::ResponseHead& head) {
+  // Another proxy limited the rate: only a policy that names this asks again.
+  if (head.headers.has(http::HeaderId::x_envoy_ratelimited)) return policy.has(RetryOn::envoy_ratelimited);
   const uint16_t s = head.status;
   if (policy.has(RetryOn::server_error) && s >= 500) return true;
   if (policy.has(RetryOn::gateway_error) && s >= 502 && s <= 504) return true;
   if (policy.has(RetryOn::retriable_4xx) && s == 409) return true;
-  if (policy.has(RetryOn::envoy_ratelimited) && head.headers.has(http::HeaderId::x_envoy_ratelimited)) return true;
   if (policy.has(RetryOn::retriable_status_codes) &&
       std::find(policy.retriable_status_codes.begin(), policy.retriable_status_codes.end(), s) !=
           policy.retriable_status_codes.end()) {
@@ -49,7 +50,7 @@ bool is_retriable_response(const config::RetryPolicy& policy, const http::Respon
   }
   if (policy.has(RetryOn::retriable_headers)) {
     for (const config::HeaderMatcher& m : policy.retriable_headers) {
-      if (m.matches(head.headers.get_all(m.name))) return true;
+      if (m.matches_fields(head.headers)) return true;
     }
   }
   // A gRPC status in the head is a trailers-only answer; one that comes in trailers has a body before it.
