@@ -11,6 +11,7 @@ namespace pillion::cli {
 
 using Run = std::function<int()>;  // made once, while the command line is read
 
+void add_proxy(CLI::App& app, Run& run);   // cli/proxy.h
 void add_init(CLI::App& app, Run& run);    // k8s/capture/command.h
 void add_inject(CLI::App& app, Run& run);  // k8s/inject/command.h
 void add_drain(CLI::App& app, Run& run);   // k8s/inject/drain_command.h

@@ -174,7 +174,7 @@ bool ExchangeValues::append_message(const FormatOp& op, std::string& out) const 
     case Kind::req: return append_request(r.request, op, out);
     case Kind::resp: return append_field(r.response == nullptr ? nullptr : &r.response->headers, op, out);
     case Kind::trailer: return append_field(r.response_trailers, op, out);
-    case Kind::protocol: return append_text(http::name_of(r.version), out);
+    case Kind::protocol: return !r.is_tunnel && append_text(http::name_of(r.version), out);
     case Kind::upstream_protocol: return r.upstream_version && append_text(http::name_of(*r.upstream_version), out);
     case Kind::request_headers_bytes: return append_number(r.request != nullptr ? bytes_of(*r.request) : 0, out);
     case Kind::response_headers_bytes: return append_number(r.response != nullptr ? bytes_of(*r.response) : 0, out);

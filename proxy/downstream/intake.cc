@@ -193,7 +193,7 @@ void Intake::on_server_spoke(bool is_end) {
 void Intake::drop_ahead() {
   // Its memory waits: this is called from inside its events.
   if (connect_ == nullptr) return;
-  connect_->close(false);
+  connect_->close(false, false);
   struct Dropped final : event::Retirable {
     explicit Dropped(std::unique_ptr<TunnelConnect> c) : connect(std::move(c)) {}
     std::unique_ptr<TunnelConnect> connect;

@@ -1,5 +1,8 @@
 #include "proxy/downstream/tunnel.h"
 
+#include "proxy/downstream/access_log.h"
+#include "proxy/downstream/format_values.h"
+
 namespace pillion::downstream {
 Tunnel::Tunnel(Services& services, ConnectionInfo info, net::TransportPtr transport, const config::TcpProxy& proxy,
                TunnelStart start)
@@ -70,6 +73,7 @@ void Tunnel::on_writable(Half& at) {
 
 void Tunnel::on_eof(Half& from) {
   from.eof = true;
+  if (!other(from).eof) upstream_finished_first_ = &from == &upstream_;
   touch();
   if (other(from).transport != nullptr) relay_eof(from);
 }
@@ -165,12 +169,40 @@ void Tunnel::end(const Error& why) {
   services_.executor.stats.add(stats_.downstream_cx_tx_bytes_total, upstream_.bytes);
   connect_->count_bytes(upstream_.bytes, downstream_.bytes);
   const bool reset = why.code == Code::peer_reset;
-  connect_->close(reset && why.side == Side::downstream);
+  connect_->close(why.side == Side::upstream || (why.code == Code::ok && upstream_finished_first_),
+                  reset && why.side == Side::downstream);
   reset&& why.side == Side::upstream ? transport_->reset() : transport_->close();
   services_.host.remove(*this);
 }
 
-void Tunnel::log(const Error&) {}
+// Flags are told of a tunnel that could not be made, as Envoy does; how one that stood has ended is in its counters.
+void Tunnel::log(const Error& why) {
+  if (proxy_.access_logs.empty()) return;
+  filter::ExchangeRecord record;
+  record.is_tunnel = true;
+  record.start_wall_us = start_wall_us_;
+  record.start = info_.accepted;
+  record.end = services_.executor.now();
+  record.request_body_bytes = downstream_.bytes;
+  record.response_body_bytes = upstream_.bytes;
+  record.attempts_total = connect_->attempts();
+  record.retry_limit_exceeded = connect_->is_limit_exceeded();
+  if (upstream_.transport == nullptr) record.failure = why;
+  record.cluster = connect_->cluster_name();
+  if (info_.chain != nullptr) record.filter_chain = info_.chain->name;
+  record.upstream_address = connect_->endpoint_address();
+  if (upstream_.transport != nullptr) record.upstream_local_address = upstream_.transport->local_address();
+  record.downstream_remote = info_.remote;
+  record.downstream_direct_remote = transport_->peer_address();
+  record.downstream_local = info_.local;
+  record.downstream_tls = transport_->tls();
+  record.sni = info_.sni;
+  record.connection_id = info_.id;
+  const ExchangeValues values(record);
+  for (const config::AccessLog& log : proxy_.access_logs) {
+    if (is_logged(log, record)) services_.host.log(log.path, access_log_line(log, values));
+  }
+}
 
 // === construction ===
 

@@ -88,6 +88,7 @@ class Tunnel final : public Session, public event::Flushable, public TunnelConne
   size_t closing_bytes_ = 0;  // pending at the last look
   Instant closing_moved_{};
   bool upstream_eof_early_ = false;
+  bool upstream_finished_first_ = false;
   bool ended_ = false;
 };
 

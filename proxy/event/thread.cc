@@ -29,4 +29,8 @@ void Thread::join() {
   uv_thread_join(&thread_);
 }
 
+uint32_t processors() {
+  return uv_available_parallelism();
+}
+
 }  // namespace pillion::event

@@ -3,6 +3,7 @@
 
 #include <uv.h>
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -33,5 +34,8 @@ class Thread {
   uv_thread_t thread_{};
   bool joined_ = false;
 };
+
+// How many threads can run at once, by the process's affinity.
+uint32_t processors();
 
 }  // namespace pillion::event

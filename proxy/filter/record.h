@@ -50,6 +50,7 @@ struct ExchangeRecord {
   std::vector<AttemptRecord> attempts;
   uint32_t attempts_total = 0;
   bool upgraded = false;
+  bool is_tunnel = false;             // of a TCP proxy's connection: there is no request and no protocol
   bool retry_limit_exceeded = false;  // flag URX: the policy would have tried again
   bool is_internal = false;           // the client is one of internal_address_config
 
