@@ -33,12 +33,10 @@ bool passes(const AccessLogFilter& filter, const filter::ExchangeRecord& record)
       return compare(filter.op, static_cast<uint64_t>(to_ms(record.end - record.start)), filter.value);
     case AccessLogFilter::Kind::response_flag: return passes_flags(filter, response_flags(record));
     case AccessLogFilter::Kind::not_health_check: return true;  // no filter here answers health checks by itself
-    case AccessLogFilter::Kind::header: {
+    case AccessLogFilter::Kind::header:
       if (!filter.header) return true;
-      const auto value =
-          record.request == nullptr ? std::nullopt : record.request->headers.get_all(filter.header->name);
-      return filter.header->matches(value);
-    }
+      return record.request == nullptr ? filter.header->matches(std::nullopt)
+                                       : filter.header->matches_request(*record.request);
     case AccessLogFilter::Kind::and_: return std::all_of(filter.children.begin(), filter.children.end(), child_passes);
     case AccessLogFilter::Kind::or_: return std::any_of(filter.children.begin(), filter.children.end(), child_passes);
   }
