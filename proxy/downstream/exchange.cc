@@ -294,7 +294,7 @@ void Exchange::answer() {
   record_.details = reply.details;
   record_.response = &*own_head_;
   prepare_response(*own_head_, false);
-  if (reply.ends_connection) context_.owner.end_after_answer();
+  if (reply.ends_connection || !request_ended_) context_.owner.end_after_answer();  // the rest is not read
   record_.response_begin = now();
   response_head_sent_ = response_relayed_ = true;
   stream_->send_head(*own_head_, end);

@@ -26,8 +26,15 @@ config::RouteConfiguration usual() {
   return table_of({direct, redirect, gone});
 }
 
+std::string lower(std::string_view s) {
+  std::string out(s);
+  for (char& c : out) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
+  return out;
+}
+
+// HTTP/1 has names in any letters.
 bool has(const std::string& text, std::string_view part) {
-  return text.find(part) != std::string::npos;
+  return lower(text).find(lower(part)) != std::string::npos;
 }
 
 std::string get(const char* path, const char* more = "") {
