@@ -62,6 +62,14 @@ uint64_t StatRegistry::sum(uint32_t index) const {
   return total;
 }
 
+// The slabs belong to their writers, so the difference is kept here; sums wrap around to the right value.
+void StatRegistry::reset_counters() {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [full, entry] : entries_) {
+    if (entry.kind == StatKind::counter) gone_.sub({entry.index}, sum(entry.index));
+  }
+}
+
 std::vector<StatValue> StatRegistry::collect() const {
   const std::lock_guard lock(mutex_);
   std::vector<StatValue> out;

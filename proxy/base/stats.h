@@ -112,6 +112,8 @@ class StatRegistry {
   void attach(const StatSlab& slab);
   void detach(const StatSlab& slab);  // its counters are kept in the sums
 
+  void reset_counters();  // their sums begin at zero again; gauges and histograms stay
+
   std::vector<StatValue> collect() const;            // sorted by full name
   uint64_t value(std::string_view full_name) const;  // counter or gauge; 0 if there is none; for tests and admin
 

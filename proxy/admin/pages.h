@@ -1,0 +1,55 @@
+// The pages of this layer: one function each, and the table that registers them.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "proxy/admin/page.h"
+#include "proxy/admin/server.h"
+
+namespace pillion::admin {
+
+class ServerStats;
+
+// What our pages look at and steer.
+struct Context {
+  worker::Server& server;
+  const AdminOptions& options;
+  Instant started;
+  bool health_failed = false;  // POST /healthcheck/fail
+  ServerStats* server_stats = nullptr;
+  const std::vector<std::unique_ptr<Page>>* pages = nullptr;  // for /help
+
+  const char* state() const;
+  uint32_t state_number() const;  // as server.state: 0 live, 1 draining, 2 pre-initializing, 3 initializing
+};
+
+using PageFunction = rpc::HttpResponse (*)(Context& context, const PageRequest& request);
+
+std::string list_of_pages(const Context& context);  // /help, without its first line
+
+// pages_info.cc
+rpc::HttpResponse home_page(Context&, const PageRequest&);
+rpc::HttpResponse help_page(Context&, const PageRequest&);
+rpc::HttpResponse ready_page(Context&, const PageRequest&);
+rpc::HttpResponse server_info_page(Context&, const PageRequest&);
+rpc::HttpResponse memory_page(Context&, const PageRequest&);
+rpc::HttpResponse listeners_page(Context&, const PageRequest&);
+// pages_stats.cc
+rpc::HttpResponse stats_page(Context&, const PageRequest&);
+rpc::HttpResponse prometheus_page(Context&, const PageRequest&);
+// pages_control.cc
+rpc::HttpResponse logging_page(Context&, const PageRequest&);
+rpc::HttpResponse drain_listeners_page(Context&, const PageRequest&);
+rpc::HttpResponse health_fail_page(Context&, const PageRequest&);
+rpc::HttpResponse health_ok_page(Context&, const PageRequest&);
+rpc::HttpResponse reset_counters_page(Context&, const PageRequest&);
+rpc::HttpResponse quit_page(Context&, const PageRequest&);
+
+struct PageEntry {
+  PageInfo info;
+  PageFunction function;
+};
+std::vector<PageEntry> own_pages();
+
+}  // namespace pillion::admin

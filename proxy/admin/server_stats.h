@@ -1,0 +1,33 @@
+// Gauges about the process as a whole, set when somebody asks: server.*, listener_manager.*, cluster_manager.*.
+#pragma once
+
+#include <vector>
+
+#include "proxy/admin/pages.h"
+#include "proxy/base/stats.h"
+
+namespace pillion::admin {
+
+class ServerStats {
+ public:
+  explicit ServerStats(StatRegistry& registry);
+  ServerStats(const ServerStats&) = delete;
+  ServerStats& operator=(const ServerStats&) = delete;
+  ~ServerStats();
+  void refresh(const Context& context);
+
+ private:
+  struct Gauge {
+    StatId id;
+    uint64_t value = 0;
+  };
+  Gauge gauge(const char* name);
+  void set(Gauge& gauge, uint64_t value);
+
+  StatRegistry& registry_;
+  StatSlab slab_;
+  Gauge live_, state_, uptime_, concurrency_, total_connections_, physical_size_, allocated_;
+  Gauge workers_started_, listeners_active_, listeners_failed_, active_clusters_;
+};
+
+}  // namespace pillion::admin
