@@ -44,6 +44,7 @@ rpc::HttpResponse drain_listeners_page(Context&, const PageRequest&);
 rpc::HttpResponse health_fail_page(Context&, const PageRequest&);
 rpc::HttpResponse health_ok_page(Context&, const PageRequest&);
 rpc::HttpResponse reset_counters_page(Context&, const PageRequest&);
+rpc::HttpResponse reopen_logs_page(Context&, const PageRequest&);
 rpc::HttpResponse quit_page(Context&, const PageRequest&);
 
 struct PageEntry {

@@ -63,6 +63,11 @@ rpc::HttpResponse reset_counters_page(Context& context, const PageRequest&) {
   return text_page("OK\n");
 }
 
+rpc::HttpResponse reopen_logs_page(Context& context, const PageRequest&) {
+  context.server.reopen_logs();
+  return text_page("OK\n");
+}
+
 rpc::HttpResponse quit_page(Context& context, const PageRequest&) {
   context.server.quit();
   return text_page("OK\n");

@@ -141,6 +141,7 @@ std::vector<PageEntry> own_pages() {
       {{"/healthcheck/fail", "cause the server to fail health checks", true}, health_fail_page},
       {{"/healthcheck/ok", "cause the server to pass health checks", true}, health_ok_page},
       {{"/reset_counters", "reset all counters to zero", true}, reset_counters_page},
+      {{"/reopen_logs", "reopen access logs", true}, reopen_logs_page},
       {{"/quitquitquit", "exit the server", true}, quit_page},
   };
   return pages;

@@ -17,6 +17,7 @@ struct FakeServer final : worker::Server {
   void drain_listeners(bool inbound_only) override { drained = inbound_only ? "inbound" : "all"; }
   bool is_draining() const override { return draining; }
   uint64_t connections() const override { return 7; }
+  void reopen_logs() override { ++reopens; }
   void quit() override { ++quits; }
 
   event::Loop& loop;
@@ -26,6 +27,7 @@ struct FakeServer final : worker::Server {
   std::vector<std::shared_ptr<upstream::SharedCluster>> shared;
   std::string drained;
   bool draining = false;
+  int reopens = 0;
   int quits = 0;
 };
 

@@ -67,6 +67,8 @@ TEST_CASE("admin: pages that steer") {
   CHECK(a.server.drained == "inbound");
   CHECK(a.ask("/drain_listeners", "POST").status == 200);
   CHECK(a.server.drained == "all");
+  CHECK(a.ask("/reopen_logs", "POST").status == 200);
+  CHECK(a.server.reopens == 1);
   CHECK(a.ask("/quitquitquit", "POST").status == 200);
   CHECK(a.server.quits == 1);
 }
