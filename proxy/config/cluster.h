@@ -109,6 +109,9 @@ struct Cluster {
   std::vector<TransportSocketMatch> socket_matches;  // first match wins, then `tls`
   Address bind;
   bool tcp_keepalive = false;
+  uint32_t tcp_keepalive_probes = 0;  // 0 = the system's, as in the next two
+  uint32_t tcp_keepalive_time_s = 0;
+  uint32_t tcp_keepalive_interval_s = 0;
   Duration idle_timeout{3'600'000'000};  // of pooled connections without requests
   Duration max_connection_duration{};
   uint32_t max_requests_per_connection = 0;

@@ -1,0 +1,44 @@
+#include "xds/translate/http_options.h"
+
+#include <envoy/config/core/v3/protocol.pb.h>
+
+#include "xds/translate/values.h"
+
+namespace pillion::xds {
+
+namespace core = envoy::config::core::v3;
+
+namespace {
+
+constexpr std::string_view kPreserveCase =
+    "envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig";
+
+}  // namespace
+
+void set_http1_options(Context& cx, const core::Http1ProtocolOptions& in, bool& trailers) {
+  trailers = in.enable_trailers();
+  cx.unsupported_if(in.has_allow_absolute_url() && !in.allow_absolute_url().value(), "allow_absolute_url");
+  cx.unsupported_if(in.override_stream_error_on_invalid_http_message().value(),
+                    "override_stream_error_on_invalid_http_message");
+  if (!in.has_header_key_format() || !in.header_key_format().has_stateful_formatter()) return;
+  const auto at = cx.field("header_key_format");
+  const auto in_formatter = cx.field("stateful_formatter");
+  const auto in_config = cx.field("typed_config");
+  const std::string type = content_type(in.header_key_format().stateful_formatter().typed_config());
+  if (type != kPreserveCase) cx.fail("only " + std::string(kPreserveCase) + " is supported by Pillion here");
+}
+
+void set_http2_options(Context& cx, const core::Http2ProtocolOptions& in, Http2Settings out) {
+  PILLION_SET_WRAPPER(in, max_concurrent_streams, out.concurrent_streams_max);
+  PILLION_SET_WRAPPER(in, initial_stream_window_size, out.stream_window_bytes);
+  PILLION_SET_WRAPPER(in, initial_connection_window_size, out.connection_window_bytes);
+  cx.unsupported_if(in.override_stream_error_on_invalid_http_message().value(),
+                    "override_stream_error_on_invalid_http_message");
+  if (!in.has_connection_keepalive()) return;
+  if (out.keepalive_interval == nullptr) return cx.unsupported("connection_keepalive");
+  const auto at = cx.field("connection_keepalive");
+  PILLION_SET_DURATION(cx, in.connection_keepalive(), interval, *out.keepalive_interval);
+  PILLION_SET_DURATION(cx, in.connection_keepalive(), timeout, *out.keepalive_timeout);
+}
+
+}  // namespace pillion::xds
