@@ -11,6 +11,8 @@
 #include "xds/translate/cluster_parts.h"
 #include "xds/translate/values.h"
 
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"  // enable_full_scan is refused
+
 namespace pillion::xds {
 
 namespace cluster = envoy::config::cluster::v3;
@@ -40,8 +42,9 @@ void set_policies(Context& cx, const cluster::LoadBalancingPolicy& in, Cluster& 
     const auto in_config = cx.field("typed_config");
     if (set_policy(cx, policy.typed_extension_config().typed_config(), out, nested)) return;
   }
-  cx.fail("none of the policies is supported by Pillion; it has round_robin, random, least_request, wrr_locality and "
-          "cluster_provided");
+  cx.fail(
+      "none of the policies is supported by Pillion; it has round_robin, random, least_request, wrr_locality and "
+      "cluster_provided");
 }
 
 void set_least_request(Context& cx, const lb::least_request::v3::LeastRequest& in, Cluster& out) {
@@ -88,8 +91,7 @@ void set_old_policy(Context& cx, const cluster::Cluster& in, Cluster& out) {
       break;
     case cluster::Cluster::RANDOM: out.lb = Cluster::Lb::random; break;
     case cluster::Cluster::CLUSTER_PROVIDED: out.lb = Cluster::Lb::cluster_provided; break;
-    default:
-      cx.fail_at("lb_policy", cluster::Cluster::LbPolicy_Name(in.lb_policy()) + " is not supported by Pillion");
+    default: cx.fail_at("lb_policy", cluster::Cluster::LbPolicy_Name(in.lb_policy()) + " is not supported by Pillion");
   }
 }
 

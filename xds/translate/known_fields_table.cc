@@ -57,6 +57,7 @@ constexpr auto kRead = std::to_array<KnownFields>({
     {"envoy.type.v3.HashPolicy", "source_ip"},
     {"envoy.type.matcher.v3.StringMatcher", "exact prefix suffix safe_regex contains ignore_case"},
     {"envoy.type.matcher.v3.RegexMatcher", "google_re2 regex"},
+    {"envoy.type.matcher.v3.RegexMatcher.GoogleRE2", ""},
     {"envoy.type.matcher.v3.RegexMatchAndSubstitute", "pattern substitution"},
 
     // === access logs ===
@@ -273,13 +274,13 @@ constexpr auto kIgnored = std::to_array<IgnoredFields>({
      "flags_path deferred_stat_options watchdog watchdogs enable_dispatcher_stats perf_tracing_file_path "
      "grpc_async_client_manager_config memory_allocator_manager",
      kThreads},
-    {"envoy.config.bootstrap.v3.Bootstrap", "stats_flush_on_admin stats_eviction_interval stats_server_version_override",
+    {"envoy.config.bootstrap.v3.Bootstrap",
+     "stats_flush_on_admin stats_eviction_interval stats_server_version_override",
      "statistics are always read when they are asked for"},
     {"envoy.config.bootstrap.v3.ClusterManager", "enable_deferred_cluster_creation", kThreads},
     {"envoy.config.bootstrap.v3.Admin", "profile_path", "there is no profiler that would write there"},
     {"envoy.config.bootstrap.v3.Admin", "ignore_global_conn_limit", "there is no global limit of connections"},
-    {"envoy.config.metrics.v3.StatsConfig",
-     "stats_tags use_all_default_tags stats_matcher histogram_bucket_settings",
+    {"envoy.config.metrics.v3.StatsConfig", "stats_tags use_all_default_tags stats_matcher histogram_bucket_settings",
      "told by a warning: statistics have Envoy's names and default tags"},
     {"envoy.config.core.v3.ApiConfigSource", "set_node_on_first_message_only",
      "a server may rely on the node in the first message only"},
@@ -291,13 +292,14 @@ constexpr auto kIgnored = std::to_array<IgnoredFields>({
     {"envoy.config.core.v3.SubstitutionFormatString", "content_type", "a line of a log has none"},
     {"envoy.config.core.v3.JsonFormatOptions", "sort_properties", "keys are always sorted"},
     {"envoy.config.route.v3.WeightedCluster", "runtime_key_prefix", kRuntime},
+    {"envoy.type.matcher.v3.RegexMatcher.GoogleRE2", "max_program_size", "programs have a limit of their own"},
 
     {"envoy.config.listener.v3.Listener", "stat_prefix", kStats},
     {"envoy.config.listener.v3.Listener", "metadata", kNoReader},
     {"envoy.config.listener.v3.Listener", "per_connection_buffer_limit_bytes", kBuffers},
-    {"envoy.config.listener.v3.Listener",
-     "connection_balance_config max_connections_to_accept_per_socket_event", "every connection goes to the worker with "
-                                                                             "the fewest"},
+    {"envoy.config.listener.v3.Listener", "connection_balance_config max_connections_to_accept_per_socket_event",
+     "every connection goes to the worker with "
+     "the fewest"},
     {"envoy.config.listener.v3.Listener", "ignore_global_conn_limit bypass_overload_manager",
      "there is no global limit of connections"},
     {"envoy.config.listener.v3.FilterChain", "metadata", kNoReader},

@@ -18,6 +18,19 @@ std::shared_ptr<const config::Regex> to_regex(Context& cx, const matcher::RegexM
   return nullptr;
 }
 
+std::shared_ptr<const config::Regex> to_rewrite(Context& cx, const matcher::RegexMatchAndSubstitute& rewrite,
+                                                std::string& substitution) {
+  std::shared_ptr<const config::Regex> regex;
+  {
+    const auto at = cx.field("pattern");
+    regex = to_regex(cx, rewrite.pattern());
+  }
+  substitution = rewrite.substitution();
+  if (regex == nullptr) return nullptr;
+  if (auto good = regex->check_substitution(substitution); !good) cx.fail_at("substitution", std::move(good.error()));
+  return regex;
+}
+
 config::StringMatcher to_string_matcher(Context& cx, const matcher::StringMatcher& in) {
   using Kind = config::StringMatcher::Kind;
   config::StringMatcher out;

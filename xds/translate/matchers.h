@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -13,6 +14,7 @@ class HeaderMatcher;
 class QueryParameterMatcher;
 }  // namespace envoy::config::route::v3
 namespace envoy::type::matcher::v3 {
+class RegexMatchAndSubstitute;
 class RegexMatcher;
 class StringMatcher;
 }  // namespace envoy::type::matcher::v3
@@ -20,6 +22,10 @@ class StringMatcher;
 namespace pillion::xds {
 
 std::shared_ptr<const config::Regex> to_regex(Context& cx, const envoy::type::matcher::v3::RegexMatcher& regex);
+// `substitution` gets the text that replaces what the expression matches.
+std::shared_ptr<const config::Regex> to_rewrite(Context& cx,
+                                                const envoy::type::matcher::v3::RegexMatchAndSubstitute& rewrite,
+                                                std::string& substitution);
 config::StringMatcher to_string_matcher(Context& cx, const envoy::type::matcher::v3::StringMatcher& matcher);
 config::HeaderMatcher to_header_matcher(Context& cx, const envoy::config::route::v3::HeaderMatcher& matcher);
 config::QueryMatcher to_query_matcher(Context& cx, const envoy::config::route::v3::QueryParameterMatcher& matcher);

@@ -78,9 +78,7 @@ config::RedirectAction to_redirect(Context& cx, const route::RedirectAction& in)
   }
   if (in.has_regex_rewrite()) {
     const auto in_rewrite = cx.field("regex_rewrite");
-    const auto in_pattern = cx.field("pattern");
-    out.regex_rewrite = to_regex(cx, in.regex_rewrite().pattern());
-    out.regex_substitution = in.regex_rewrite().substitution();
+    out.regex_rewrite = to_rewrite(cx, in.regex_rewrite(), out.regex_substitution);
   }
   out.status = to_status(in.response_code());
   out.strip_query = in.strip_query();

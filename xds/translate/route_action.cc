@@ -54,8 +54,7 @@ config::RetryPolicy to_retry_policy(Context& cx, const route::RetryPolicy& in) {
     out.retriable_status_codes.push_back(static_cast<uint16_t>(code));
   }
   out.retriable_headers = to_header_matchers(cx, "retriable_headers", in.retriable_headers());
-  out.retriable_request_headers =
-      to_header_matchers(cx, "retriable_request_headers", in.retriable_request_headers());
+  out.retriable_request_headers = to_header_matchers(cx, "retriable_request_headers", in.retriable_request_headers());
   set_backoff(cx, in, out);
   set_host_predicates(cx, in, out);
   if (in.host_selection_retry_max_attempts() > 0) {
@@ -144,9 +143,7 @@ void set_rewrites(Context& cx, const route::RouteAction& in, config::RouteAction
   out.path_rewrite = in.path_rewrite();
   if (in.has_regex_rewrite()) {
     const auto at = cx.field("regex_rewrite");
-    const auto in_pattern = cx.field("pattern");
-    out.regex_rewrite = to_regex(cx, in.regex_rewrite().pattern());
-    out.regex_substitution = in.regex_rewrite().substitution();
+    out.regex_rewrite = to_rewrite(cx, in.regex_rewrite(), out.regex_substitution);
   }
   const int rewrites = !in.prefix_rewrite().empty() + in.has_regex_rewrite() + !in.path_rewrite().empty();
   if (rewrites > 1) cx.fail("only one of prefix_rewrite, regex_rewrite and path_rewrite may be set");
@@ -156,9 +153,7 @@ void set_rewrites(Context& cx, const route::RouteAction& in, config::RouteAction
     case route::RouteAction::kHostRewriteHeader: out.host_rewrite_header = to_lower(in.host_rewrite_header()); break;
     case route::RouteAction::kHostRewritePathRegex: {
       const auto at = cx.field("host_rewrite_path_regex");
-      const auto in_pattern = cx.field("pattern");
-      out.host_rewrite_path_regex = to_regex(cx, in.host_rewrite_path_regex().pattern());
-      out.host_rewrite_path_substitution = in.host_rewrite_path_regex().substitution();
+      out.host_rewrite_path_regex = to_rewrite(cx, in.host_rewrite_path_regex(), out.host_rewrite_path_substitution);
       break;
     }
     default: break;

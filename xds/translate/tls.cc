@@ -117,8 +117,7 @@ config::ValidationContext to_validation(Context& cx, const tls::CertificateValid
   if (in.has_trusted_ca()) out.trust.material = to_trust(cx, in);
   set_sans(cx, in, out);
   set_hashes(cx, in, out);
-  out.trust_chain_verification =
-      in.trust_chain_verification() == tls::CertificateValidationContext::VERIFY_TRUST_CHAIN;
+  out.trust_chain_verification = in.trust_chain_verification() == tls::CertificateValidationContext::VERIFY_TRUST_CHAIN;
   return out;
 }
 

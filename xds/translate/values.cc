@@ -176,7 +176,10 @@ config::Format to_format(Context& cx, std::string_view text) {
 // === sources ===
 
 void expect_ads(Context& cx, const core::ConfigSource& source) {
-  if (source.resource_api_version() == core::ApiVersion::V2) cx.unsupported("resource_api_version");
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+  cx.unsupported_if(source.resource_api_version() == core::ApiVersion::V2, "resource_api_version");
+#pragma GCC diagnostic pop
   if (source.has_api_config_source()) return cx.fail_at("api_config_source", "only ads is supported by Pillion here");
   if (source.has_path_config_source()) return cx.fail_at("path_config_source", "only ads is supported by Pillion here");
   if (!source.has_ads()) cx.fail("only ads is supported by Pillion here");

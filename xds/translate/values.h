@@ -32,18 +32,18 @@ std::string to_lower(std::string_view text);
 // Negative ones and such beyond 10'000 years are errors of the message's constraints, or reported here.
 Duration to_duration(Context& cx, const google::protobuf::Duration& duration);
 
-// `field` of `message`, a Duration, if it is set.
-#define PILLION_SET_DURATION(cx, message, field, out)             \
-  do {                                                            \
-    if ((message).has_##field()) {                                \
-      const auto at_ = (cx).field(#field);                        \
-      (out) = ::pillion::xds::to_duration((cx), (message).field()); \
-    }                                                             \
+// `name` of `message`, a Duration, if it is set.
+#define PILLION_SET_DURATION(cx, message, name, out)               \
+  do {                                                             \
+    if ((message).has_##name()) {                                  \
+      const auto at_ = (cx).field(#name);                          \
+      (out) = ::pillion::xds::to_duration((cx), (message).name()); \
+    }                                                              \
   } while (0)
-// `field` of `message`, a wrapper of a number or a bool, if it is set.
-#define PILLION_SET_WRAPPER(message, field, out)                        \
-  do {                                                                  \
-    if ((message).has_##field()) (out) = (message).field().value();     \
+// `name` of `message`, a wrapper of a number or a bool, if it is set.
+#define PILLION_SET_WRAPPER(message, name, out)                   \
+  do {                                                            \
+    if ((message).has_##name()) (out) = (message).name().value(); \
   } while (0)
 
 // An IP address or the path of a Unix socket.
