@@ -7,6 +7,7 @@ int main(int argc, char** argv) {
   CLI::App app{"Pillion, the sidecar proxy of a service mesh"};
   app.require_subcommand(1);
   pillion::cli::Run run;
+  pillion::cli::add_proxy(app, run);
   pillion::cli::add_init(app, run);
   pillion::cli::add_inject(app, run);
   pillion::cli::add_drain(app, run);

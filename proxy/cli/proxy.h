@@ -1,4 +1,5 @@
-// `pillion proxy`: the data plane as a process.
+// `pillion proxy`: the data plane as a process. Its configuration comes from a bootstrap file (-c), or, as a member of
+// a mesh, from a control plane of which only the address and a join token are known (--control-plane).
 #pragma once
 
 #include <cstdint>
@@ -8,7 +9,12 @@ namespace pillion::cli {
 
 struct ProxyOptions {
   std::string config_path;
-  uint32_t concurrency = 0;  // 0: one worker per processor
+  std::string control_plane;    // HOST:PORT
+  std::string join_token_file;  // with control_plane; the environment's PILLION_TOKEN_FILE where it is not given
+  std::string admin = "127.0.0.1:15000";  // with control_plane; a bootstrap file says its own
+  std::string ready = "0.0.0.0:15021";    // with control_plane: /ready for probes, and nothing else
+  bool state_of_the_world = false;        // with control_plane: sotw instead of delta xDS
+  uint32_t concurrency = 0;               // 0: one worker per processor
   std::string service_node;
   std::string service_cluster;
   std::string log_level = "info";

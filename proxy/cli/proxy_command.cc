@@ -11,7 +11,16 @@ namespace pillion::cli {
 void add_proxy(CLI::App& app, Run& run) {
   auto options = std::make_shared<ProxyOptions>();
   CLI::App* proxy = app.add_subcommand("proxy", "Carries the traffic that a bootstrap file describes");
-  proxy->add_option("-c,--config-path", options->config_path, "The bootstrap, Envoy's v3, YAML or JSON")->required();
+  CLI::Option* file =
+      proxy->add_option("-c,--config-path", options->config_path, "The bootstrap, Envoy's v3, YAML or JSON");
+  CLI::Option* plane =
+      proxy->add_option("--control-plane", options->control_plane, "HOST:PORT, in place of a file: joins its mesh");
+  plane->excludes(file);
+  proxy->add_option("--join-token-file", options->join_token_file, "What `pillion token` printed; PILLION_TOKEN_FILE")
+      ->needs(plane);
+  proxy->add_option("--admin", options->admin, "IP:PORT of the admin server")->needs(plane)->capture_default_str();
+  proxy->add_option("--ready", options->ready, "IP:PORT of /ready for probes")->needs(plane)->capture_default_str();
+  proxy->add_flag("--state-of-the-world", options->state_of_the_world, "That kind of xDS, and not delta")->needs(plane);
   proxy->add_option("--concurrency", options->concurrency, "Worker threads; 0: one per processor");
   proxy->add_option("--service-node", options->service_node, "node.id");
   proxy->add_option("--service-cluster", options->service_cluster, "node.cluster");

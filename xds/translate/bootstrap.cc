@@ -176,6 +176,7 @@ Bootstrap translate(Context& cx, const bootstrap::Bootstrap& in, const Names& cl
   out.static_resources = std::move(snapshot);
   set_dynamic(cx, in.dynamic_resources(), clusters, out);
   set_rest(cx, in, out);
+  out.message = in.SerializeAsString();
   return out;
 }
 

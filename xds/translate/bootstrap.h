@@ -51,6 +51,7 @@ struct Bootstrap {
   config::SnapshotPtr static_resources;  // secrets included
   std::optional<AdsConfig> ads;
   Duration stats_flush_interval{5'000'000};
+  std::string message;                // the whole, serialized, for /config_dump
   std::vector<std::string> warnings;  // sentences for the log: what was set and changes nothing here
 };
 
