@@ -28,6 +28,7 @@ class ServerImpl final : public Server, private SocketEvents {
 
   void publish(config::SnapshotPtr snapshot) override {
     snapshot_ = std::move(snapshot);
+    for (const auto& [name, listener] : snapshot_->listeners) open_logs(*listener);
     // The workers first: what a new socket accepts comes behind the configuration in their mailboxes.
     for (const auto& worker : workers_) worker->publish(snapshot_);
     sockets_.publish(snapshot_->listeners);
@@ -53,6 +54,19 @@ class ServerImpl final : public Server, private SocketEvents {
  private:
   static constexpr uint32_t kWorkersMax = 128;
 
+  // Files are there before the first line, and one that cannot be opened is told at once: an empty line opens it.
+  void open_logs(const config::FilterChain& chain) {
+    const auto* manager = std::get_if<config::HttpConnectionManager>(&chain.terminal);
+    const auto* proxy = std::get_if<config::TcpProxy>(&chain.terminal);
+    for (const config::AccessLog& log : manager != nullptr ? manager->access_logs : proxy->access_logs) {
+      log_opener_.push(log.path, "");
+    }
+  }
+  void open_logs(const config::Listener& listener) {
+    for (const config::FilterChain& chain : listener.chains) open_logs(chain);
+    if (listener.default_chain) open_logs(*listener.default_chain);
+  }
+
   void on_accepted(int fd, const std::shared_ptr<const config::Listener>& listener) override {
     const auto fewest = std::min_element(workers_.begin(), workers_.end(), [](const auto& a, const auto& b) {
       return a->connections() < b->connections();
@@ -64,6 +78,7 @@ class ServerImpl final : public Server, private SocketEvents {
   StatRegistry& registry_;
   SharedClusters shared_clusters_;
   LogWriter logs_;
+  LogQueue log_opener_{logs_};
   Shared shared_;
   std::vector<std::unique_ptr<Worker>> workers_;
   config::SnapshotPtr snapshot_;
