@@ -55,10 +55,6 @@ class Link : public std::enable_shared_from_this<Link> {
 
   void send(int from, Piece::Kind kind, std::string bytes) {
     Direction& d = directions_[from];
-    if (kind == Piece::Kind::rst) {  // overtakes what waits behind it on the way
-      d.pieces.clear();
-      d.bytes_under_way = 0;
-    }
     Instant at = world_.now() + options_.latency;
     if (options_.jitter.count() > 0) {
       at += Duration{static_cast<int64_t>(world_.random.below(static_cast<uint64_t>(options_.jitter.count()) + 1))};

@@ -283,8 +283,11 @@ inline void Origin::Request::act() {
     case Reaction::Kind::answer: answer(reaction_.body_bytes, true); break;
     case Reaction::Kind::cut_in_body:
       answer(reaction_.body_bytes, false);
-      stream_->reset(Code::internal);
-      break;
+      connection_.touch();
+      reaction_.kind = Reaction::Kind::reset;  // once that is written
+      is_over_ = is_due_ = false;
+      delay_.start_after(connection_.executor().timers, Duration{1});
+      return;
     case Reaction::Kind::close: return connection_.close();
     case Reaction::Kind::refuse:
     case Reaction::Kind::reset:
