@@ -9,6 +9,7 @@
 
 namespace pillion::admin {
 
+class JsonWriter;
 class ServerStats;
 
 // What our pages look at and steer.
@@ -26,7 +27,8 @@ struct Context {
 
 using PageFunction = rpc::HttpResponse (*)(Context& context, const PageRequest& request);
 
-std::string list_of_pages(const Context& context);  // /help, without its first line
+std::string list_of_pages(const Context& context);             // /help, without its first line
+void write_address(JsonWriter& json, const Address& address);  // envoy.config.core.v3.Address
 
 // pages_info.cc
 rpc::HttpResponse home_page(Context&, const PageRequest&);
@@ -35,6 +37,10 @@ rpc::HttpResponse ready_page(Context&, const PageRequest&);
 rpc::HttpResponse server_info_page(Context&, const PageRequest&);
 rpc::HttpResponse memory_page(Context&, const PageRequest&);
 rpc::HttpResponse listeners_page(Context&, const PageRequest&);
+// pages_clusters.cc
+rpc::HttpResponse clusters_page(Context&, const PageRequest&);
+// pages_certs.cc
+rpc::HttpResponse certs_page(Context&, const PageRequest&);
 // pages_stats.cc
 rpc::HttpResponse stats_page(Context&, const PageRequest&);
 rpc::HttpResponse prometheus_page(Context&, const PageRequest&);

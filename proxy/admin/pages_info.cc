@@ -22,6 +22,12 @@ std::string html_escaped(std::string_view text) {
   return out;
 }
 
+std::string seconds_text(Duration d) {
+  return std::to_string(d.count() / 1'000'000) + "s";
+}
+
+}  // namespace
+
 void write_address(JsonWriter& json, const Address& address) {
   json.begin_object();
   if (address.is_pipe()) {
@@ -32,12 +38,6 @@ void write_address(JsonWriter& json, const Address& address) {
   }
   json.end_object();
 }
-
-std::string seconds_text(Duration d) {
-  return std::to_string(d.count() / 1'000'000) + "s";
-}
-
-}  // namespace
 
 const char* Context::state() const {
   switch (state_number()) {

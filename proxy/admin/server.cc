@@ -115,6 +115,8 @@ std::vector<PageEntry> own_pages() {
       {{"/server_info", "print server version/status information"}, server_info_page},
       {{"/memory", "print current allocation/heap usage"}, memory_page},
       {{"/listeners", "print listener info", false, {{"format", "text or json"}}}, listeners_page},
+      {{"/clusters", "upstream cluster status", false, {{"format", "text or json"}}}, clusters_page},
+      {{"/certs", "print certs on machine"}, certs_page},
       {{"/stats",
         "print server stats",
         false,

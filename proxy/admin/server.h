@@ -35,6 +35,7 @@ struct AdminOptions {
   std::string version;                // "0.1.0"
   std::string node_json = "{}";       // envoy.config.core.v3.Node as JSON
   CommandLine command_line;
+  config::SnapshotPtr bootstrap;         // clusters that are not of it were added over xDS; null: all were
   const Readiness* readiness = nullptr;  // null: initialized once there is a snapshot
 };
 

@@ -1,5 +1,6 @@
 #include "proxy/admin/server_stats.h"
 
+#include "proxy/admin/certificates.h"
 #include "proxy/admin/memory.h"
 
 namespace pillion::admin {
@@ -16,13 +17,14 @@ ServerStats::ServerStats(StatRegistry& registry)
       workers_started_(gauge("listener_manager.workers_started")),
       listeners_active_(gauge("listener_manager.total_listeners_active")),
       listeners_failed_(gauge("listener_manager.total_listeners_failed")),
-      active_clusters_(gauge("cluster_manager.active_clusters")) {
+      active_clusters_(gauge("cluster_manager.active_clusters")),
+      days_until_expiry_(gauge("server.days_until_first_cert_expiring")) {
   registry_.attach(slab_);
 }
 
 ServerStats::~ServerStats() {
   for (Gauge* g : {&live_, &state_, &uptime_, &concurrency_, &total_connections_, &physical_size_, &allocated_,
-                   &workers_started_, &listeners_active_, &listeners_failed_, &active_clusters_}) {
+                   &workers_started_, &listeners_active_, &listeners_failed_, &active_clusters_, &days_until_expiry_}) {
     set(*g, 0);  // a detached slab stays in the sums
   }
   registry_.detach(slab_);
@@ -55,6 +57,15 @@ void ServerStats::refresh(const Context& context) {
   set(listeners_active_, listeners.size() - failed);
   set(listeners_failed_, failed);
   set(active_clusters_, server.snapshot() == nullptr ? 0 : server.snapshot()->clusters.size());
+  set(days_until_expiry_, days_until_expiry(server.snapshot()));
+}
+
+uint64_t ServerStats::days_until_expiry(const config::SnapshotPtr& snapshot) {
+  if (snapshot != dated_) {
+    first_expiry_ = first_expiration(*snapshot);
+    dated_ = snapshot;
+  }
+  return first_expiry_ ? days_until(*first_expiry_, wall_now_us()) : UINT32_MAX;  // Envoy's "never"
 }
 
 }  // namespace pillion::admin

@@ -28,6 +28,8 @@ struct TlsMaterial {
   int64_t not_before = 0;    // Unix seconds, from the leaf. Backdated by the issuer for clocks that differ.
   int64_t not_after = 0;     // Unix seconds, from the leaf.
   uint64_t version = 0;      // Grows with each change in one process; 0 is "not published yet".
+  // The files that these were read from, for people; empty where they came inline or over the network.
+  std::string cert_chain_path, trust_bundle_path;
 
   // With a destructor of its own the struct is copied where it would be moved; each copy wipes itself.
   ~TlsMaterial() { wipe(private_key); }

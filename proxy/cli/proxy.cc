@@ -19,6 +19,7 @@
 #include "proxy/event/thread.h"
 #include "proxy/net/cares_resolver.h"
 #include "proxy/worker/server.h"
+#include "xds/client/node.h"
 #include "xds/control/translate.h"
 #include "xds/translate/bootstrap.h"
 
@@ -120,6 +121,10 @@ admin::AdminOptions admin_options(const ProxyOptions& options, const Start& star
   out.listen = start.admin;
   out.ready_listen = start.ready;
   out.version = kVersion;
+  out.bootstrap = start.bootstrap.static_resources;
+  out.node_json = xds::client::node_as_json(
+      start.mesh ? xds::client::make_node({options.service_node, options.service_cluster, start.mesh->pod_ip})
+                 : xds::client::with_user_agent(start.bootstrap.node));
   out.command_line = {options.config_path,  concurrency,
                       options.log_level,    std::chrono::seconds(options.drain_time_s),
                       options.service_node, options.service_cluster};

@@ -1,6 +1,7 @@
 #include "xds/client/node.h"
 
 #include <envoy/config/core/v3/base.pb.h>
+#include <google/protobuf/util/json_util.h>
 
 #include "proxy/base/version.h"
 
@@ -31,6 +32,16 @@ std::string with_user_agent(std::string_view node) {
   Node out;
   out.ParseFromArray(node.data(), static_cast<int>(node.size()));
   return finish(out);
+}
+
+std::string node_as_json(std::string_view node) {
+  Node parsed;
+  google::protobuf::util::JsonPrintOptions options;
+  options.preserve_proto_field_names = true;
+  std::string out;
+  const bool printed = parsed.ParseFromArray(node.data(), static_cast<int>(node.size())) &&
+                       google::protobuf::util::MessageToJsonString(parsed, &out, options).ok();
+  return printed ? out : "{}";
 }
 
 }  // namespace pillion::xds::client

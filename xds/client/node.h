@@ -16,5 +16,7 @@ struct NodeOptions {
 std::string make_node(const NodeOptions& options);
 // A bootstrap's node (serialized) with our user agent.
 std::string with_user_agent(std::string_view node);
+// A serialized node as JSON in proto's names, for people; "{}" where the bytes are none.
+std::string node_as_json(std::string_view node);
 
 }  // namespace pillion::xds::client

@@ -27,6 +27,7 @@ std::shared_ptr<TlsMaterial> to_certificate(Context& cx, const tls::TlsCertifica
   {
     const auto at = cx.field("certificate_chain");
     out->cert_chain = read_data_source(cx, in.certificate_chain());
+    out->cert_chain_path = in.certificate_chain().filename();
   }
   const auto at = cx.field("private_key");
   out->private_key = read_data_source(cx, in.private_key());
@@ -37,6 +38,7 @@ std::shared_ptr<TlsMaterial> to_trust(Context& cx, const tls::CertificateValidat
   const auto at = cx.field("trusted_ca");
   auto out = std::make_shared<TlsMaterial>();
   out->trust_bundle = read_data_source(cx, in.trusted_ca());
+  out->trust_bundle_path = in.trusted_ca().filename();
   return out;
 }
 
