@@ -231,6 +231,12 @@ Result<std::unique_ptr<BuiltinAuthority>> BuiltinAuthority::load(const std::stri
 
 Result<IssuedCertificate> BuiltinAuthority::sign(std::string_view csr_pem, const SpiffeId& id, int64_t lifetime_seconds,
                                                  int64_t now) {
+  return sign_server(csr_pem, id, {}, lifetime_seconds, now);
+}
+
+Result<IssuedCertificate> BuiltinAuthority::sign_server(std::string_view csr_pem, const SpiffeId& id,
+                                                        std::span<const std::string> hosts, int64_t lifetime_seconds,
+                                                        int64_t now) {
   if (id.trust_domain() != trust_domain() || id.path().empty()) {
     return failure(id.to_string() + " is not the name of a workload in trust domain " + std::string(trust_domain()));
   }
@@ -238,7 +244,7 @@ Result<IssuedCertificate> BuiltinAuthority::sign(std::string_view csr_pem, const
   auto public_key = public_key_of_csr(csr_pem);
   if (!public_key) return failure_of(public_key);
   const int64_t lifetime = std::min(lifetime_seconds, state_->options.max_lifetime_seconds);
-  auto leaf = sign_leaf(state_->signer, **public_key, id, lifetime, now);
+  auto leaf = sign_leaf(state_->signer, **public_key, id, hosts, lifetime, now);
   if (!leaf) return failure_of(leaf);
   Chain chain;
   chain.push_back(std::move(*leaf));
@@ -313,11 +319,11 @@ Result<void> BuiltinAuthority::forget_root(std::string_view fingerprint_text) {
   return state_->refresh();
 }
 
-Result<TlsMaterial> issue_own_identity(Authority& authority, const SpiffeId& id, int64_t lifetime_seconds,
-                                       int64_t now) {
+Result<TlsMaterial> issue_own_identity(BuiltinAuthority& authority, const SpiffeId& id, int64_t lifetime_seconds,
+                                       int64_t now, std::span<const std::string> hosts) {
   auto request = make_key_and_csr(id);
   if (!request) return failure_of(request);
-  auto issued = authority.sign(request->csr, id, lifetime_seconds, now);
+  auto issued = authority.sign_server(request->csr, id, hosts, lifetime_seconds, now);
   if (!issued) return failure_of(issued);
   return make_material(std::move(issued->chain), std::move(request->private_key), authority.bundle(), now);
 }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -66,6 +67,9 @@ class BuiltinAuthority final : public Authority {
 
   Result<IssuedCertificate> sign(std::string_view csr_pem, const SpiffeId& id, int64_t lifetime_seconds,
                                  int64_t now) override;
+  // The same with DNS names and IP addresses beside the identity: for the control plane's own server only.
+  Result<IssuedCertificate> sign_server(std::string_view csr_pem, const SpiffeId& id,
+                                        std::span<const std::string> hosts, int64_t lifetime_seconds, int64_t now);
   const std::string& bundle() const override;
 
   // The root that the certificates signed now lead to: for join tokens, and for the end of the chain that the control
@@ -86,6 +90,7 @@ class BuiltinAuthority final : public Authority {
 };
 
 // A key, a request and a certificate in one go, for the process that holds the authority (the control plane's server).
-Result<TlsMaterial> issue_own_identity(Authority& authority, const SpiffeId& id, int64_t lifetime_seconds, int64_t now);
+Result<TlsMaterial> issue_own_identity(BuiltinAuthority& authority, const SpiffeId& id, int64_t lifetime_seconds,
+                                       int64_t now, std::span<const std::string> hosts = {});
 
 }  // namespace pillion::certs

@@ -17,23 +17,26 @@ int64_t now_seconds() {
 }  // namespace
 
 ServerIdentity::ServerIdentity(event::Executor& executor, BuiltinAuthority& authority, SpiffeId id,
-                               int64_t lifetime_seconds)
+                               std::vector<std::string> hosts, int64_t lifetime_seconds)
     : executor_(executor),
       authority_(authority),
       id_(std::move(id)),
+      hosts_(std::move(hosts)),
       lifetime_seconds_(lifetime_seconds),
       store_(executor.random) {}
 
 Result<std::unique_ptr<ServerIdentity>> ServerIdentity::make(event::Executor& executor, BuiltinAuthority& authority,
-                                                             SpiffeId id, int64_t lifetime_seconds) {
-  auto out = std::unique_ptr<ServerIdentity>(new ServerIdentity(executor, authority, std::move(id), lifetime_seconds));
+                                                             SpiffeId id, std::vector<std::string> hosts,
+                                                             int64_t lifetime_seconds) {
+  auto out = std::unique_ptr<ServerIdentity>(
+      new ServerIdentity(executor, authority, std::move(id), std::move(hosts), lifetime_seconds));
   if (auto done = out->renew(now_seconds()); !done) return failure_of(done);
   out->schedule();
   return out;
 }
 
 Result<void> ServerIdentity::renew(int64_t now) {
-  auto own = issue_own_identity(authority_, id_, lifetime_seconds_, now);
+  auto own = issue_own_identity(authority_, id_, lifetime_seconds_, now, hosts_);
   if (!own) return failure_of(own);
   auto installed = store_.install(own->cert_chain, own->private_key, own->trust_bundle, now);
   return installed ? make_context() : installed;

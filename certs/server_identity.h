@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "certs/authority.h"
 #include "certs/store.h"
@@ -15,15 +16,18 @@ namespace pillion::certs {
 
 class ServerIdentity final : public rpc::ServerTlsSource {
  public:
-  // Errors: the authority cannot sign. It must outlive this.
+  // `hosts`: names and addresses under which clients that know no SPIFFE expect the server. Errors: the authority
+  // cannot sign. It must outlive this.
   static Result<std::unique_ptr<ServerIdentity>> make(event::Executor& executor, BuiltinAuthority& authority,
-                                                      SpiffeId id, int64_t lifetime_seconds);
+                                                      SpiffeId id, std::vector<std::string> hosts,
+                                                      int64_t lifetime_seconds);
 
   std::shared_ptr<const net::ServerTlsContext> context() override { return context_; }
   const Store& store() const { return store_; }
 
  private:
-  ServerIdentity(event::Executor& executor, BuiltinAuthority& authority, SpiffeId id, int64_t lifetime_seconds);
+  ServerIdentity(event::Executor& executor, BuiltinAuthority& authority, SpiffeId id, std::vector<std::string> hosts,
+                 int64_t lifetime_seconds);
   Result<void> renew(int64_t now);
   Result<void> make_context();
   void on_timer();
@@ -32,6 +36,7 @@ class ServerIdentity final : public rpc::ServerTlsSource {
   event::Executor& executor_;
   BuiltinAuthority& authority_;
   SpiffeId id_;
+  std::vector<std::string> hosts_;
   int64_t lifetime_seconds_;
   Store store_;
   std::shared_ptr<const net::ServerTlsContext> context_;

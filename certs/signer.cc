@@ -85,8 +85,8 @@ Result<Signer> signer_from_pem(std::string_view cert_pem, std::string_view key_p
   return signer;
 }
 
-Result<CertPtr> sign_leaf(const Signer& signer, EVP_PKEY& public_key, const SpiffeId& id, int64_t lifetime_seconds,
-                          int64_t now) {
+Result<CertPtr> sign_leaf(const Signer& signer, EVP_PKEY& public_key, const SpiffeId& id,
+                          std::span<const std::string> hosts, int64_t lifetime_seconds, int64_t now) {
   X509* issuer = signer.cert.get();
   const int64_t end = std::min(now + lifetime_seconds, not_after(*issuer));
   if (end - now < kMinLeafLifetimeSeconds) {
@@ -94,13 +94,13 @@ Result<CertPtr> sign_leaf(const Signer& signer, EVP_PKEY& public_key, const Spif
                    ", nothing can be signed with it any more");
   }
   CertPtr cert{X509_new()};
-  // The subject stays empty: the one name is the URI, which RFC 5280 section 4.2.1.6 then wants critical.
+  // The subject stays empty: the names are in the extension, which RFC 5280 section 4.2.1.6 then wants critical.
   const bool ok =
       cert != nullptr && X509_set_version(cert.get(), X509_VERSION_3) == 1 && set_random_serial(*cert) &&
       X509_set_issuer_name(cert.get(), X509_get_subject_name(issuer)) == 1 &&
       set_validity(*cert, now - kNotBeforeSkewSeconds, end) && X509_set_pubkey(cert.get(), &public_key) == 1 &&
       add_basic_constraints(*cert, /*is_authority=*/false) && add_key_usage(*cert, KU_DIGITAL_SIGNATURE) &&
-      add_client_and_server_use(*cert) && add_uri_name(*cert, id, /*critical=*/true) &&
+      add_client_and_server_use(*cert) && add_names(*cert, id, hosts, /*critical=*/true) &&
       add_key_identifiers(*cert, *issuer) && X509_sign(cert.get(), signer.key.get(), digest_for(*signer.key)) > 0;
   if (ok) cert = read_anew(*cert);
   if (!ok || cert == nullptr) return failure("the certificate cannot be signed: " + openssl_reason());

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -26,8 +27,9 @@ Result<std::string> signer_to_pem(const Signer& signer);
 // Reads it back and checks that the two belong together and that the certificate is an authority's.
 Result<Signer> signer_from_pem(std::string_view cert_pem, std::string_view key_pem);
 
-// Makes and signs a workload certificate for `public_key`. The lifetime is what remains after all caps.
-Result<CertPtr> sign_leaf(const Signer& signer, EVP_PKEY& public_key, const SpiffeId& id, int64_t lifetime_seconds,
-                          int64_t now);
+// Makes and signs a workload certificate for `public_key`. The lifetime is what remains after all caps. `hosts` are the
+// names beside the identity by which clients that know no SPIFFE find a server.
+Result<CertPtr> sign_leaf(const Signer& signer, EVP_PKEY& public_key, const SpiffeId& id,
+                          std::span<const std::string> hosts, int64_t lifetime_seconds, int64_t now);
 
 }  // namespace pillion::certs

@@ -2,6 +2,8 @@
 
 #include <openssl/bn.h>
 
+#include "proxy/base/address.h"
+
 namespace pillion::certs {
 namespace {
 
@@ -16,23 +18,32 @@ using UsesPtr = std::unique_ptr<EXTENDED_KEY_USAGE, OpensslFree<EXTENDED_KEY_USA
 using OctetsPtr = std::unique_ptr<ASN1_OCTET_STRING, OpensslFree<ASN1_OCTET_STRING_free>>;
 using AuthorityKeyIdPtr = std::unique_ptr<AUTHORITY_KEYID, OpensslFree<AUTHORITY_KEYID_free>>;
 
+// Takes `value` over, also where it fails.
+bool push_name(GENERAL_NAMES& names, int type, ASN1_STRING* value, const void* bytes, size_t size) {
+  GENERAL_NAME* name = GENERAL_NAME_new();
+  if (name == nullptr || value == nullptr || ASN1_STRING_set(value, bytes, static_cast<int>(size)) != 1) {
+    ASN1_STRING_free(value);
+    GENERAL_NAME_free(name);
+    return false;
+  }
+  GENERAL_NAME_set0_value(name, type, value);  // The name owns the value from here on.
+  if (sk_GENERAL_NAME_push(&names, name) != 0) return true;
+  GENERAL_NAME_free(name);
+  return false;
+}
+
 NamesPtr uri_name(const SpiffeId& id) {
   NamesPtr names{GENERAL_NAMES_new()};
-  ASN1_IA5STRING* text = ASN1_IA5STRING_new();
-  GENERAL_NAME* name = GENERAL_NAME_new();
   const std::string& uri = id.to_string();
-  if (names == nullptr || text == nullptr || name == nullptr ||
-      ASN1_STRING_set(text, uri.data(), static_cast<int>(uri.size())) != 1) {
-    ASN1_IA5STRING_free(text);
-    GENERAL_NAME_free(name);
-    return nullptr;
+  const bool ok = names != nullptr && push_name(*names, GEN_URI, ASN1_IA5STRING_new(), uri.data(), uri.size());
+  return ok ? std::move(names) : nullptr;
+}
+
+bool push_host(GENERAL_NAMES& names, const std::string& host) {
+  if (const auto ip = Address::parse_ip(host, 0)) {
+    return push_name(names, GEN_IPADD, ASN1_OCTET_STRING_new(), ip->bytes(), ip->family() == AF_INET ? 4 : 16);
   }
-  GENERAL_NAME_set0_value(name, GEN_URI, text);  // The name owns the text from here on.
-  if (sk_GENERAL_NAME_push(names.get(), name) == 0) {
-    GENERAL_NAME_free(name);
-    return nullptr;
-  }
-  return names;
+  return push_name(names, GEN_DNS, ASN1_IA5STRING_new(), host.data(), host.size());
 }
 
 bool add(X509& cert, int nid, void* value, bool critical) {
@@ -59,9 +70,17 @@ bool add_uri_name(STACK_OF(X509_EXTENSION) & list, const SpiffeId& id, bool crit
          X509V3_add1_i2d(&at, NID_subject_alt_name, names.get(), critical ? 1 : 0, X509V3_ADD_APPEND) == 1;
 }
 
-bool add_uri_name(X509& cert, const SpiffeId& id, bool critical) {
+bool add_names(X509& cert, const SpiffeId& id, std::span<const std::string> hosts, bool critical) {
   const NamesPtr names = uri_name(id);
-  return names != nullptr && add(cert, NID_subject_alt_name, names.get(), critical);
+  if (names == nullptr) return false;
+  for (const std::string& host : hosts) {
+    if (!push_host(*names, host)) return false;
+  }
+  return add(cert, NID_subject_alt_name, names.get(), critical);
+}
+
+bool add_uri_name(X509& cert, const SpiffeId& id, bool critical) {
+  return add_names(cert, id, {}, critical);
 }
 
 bool add_basic_constraints(X509& cert, bool is_authority) {

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
+#include <string>
 #include <string_view>
 
 #include "certs/openssl.h"
@@ -20,6 +22,8 @@ using ExtensionsPtr = std::unique_ptr<STACK_OF(X509_EXTENSION), FreeExtensions>;
 // Each adds one extension and returns false if OpenSSL could not; the reason is in its error queue.
 bool add_uri_name(STACK_OF(X509_EXTENSION) & list, const SpiffeId& id, bool critical);
 bool add_uri_name(X509& cert, const SpiffeId& id, bool critical);
+// `hosts` are DNS names and IP addresses beside the one URI.
+bool add_names(X509& cert, const SpiffeId& id, std::span<const std::string> hosts, bool critical);
 bool add_basic_constraints(X509& cert, bool is_authority);  // An authority gets path length 0.
 bool add_key_usage(X509& cert, uint32_t usage);             // KU_* bits of OpenSSL; critical.
 bool add_client_and_server_use(X509& cert);                 // Extended key usage of a mesh workload.

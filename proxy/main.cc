@@ -14,6 +14,7 @@ int main(int argc, char** argv) {
   pillion::cli::add_control(app, run);
   pillion::cli::add_status(app, run);
   pillion::cli::add_token(app, run);
+  pillion::cli::add_identity(app, run);
   CLI11_PARSE(app, argc, argv);
   return run();
 }

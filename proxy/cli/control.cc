@@ -18,6 +18,9 @@ void add_control(CLI::App& app, Run& run) {
   control->add_option("--admin", options->admin, "IP:PORT of /ready, /status and /revisions")->capture_default_str();
   control->add_option("--trust-domain", options->trust_domain, "Of every identity")->capture_default_str();
   control->add_option("--cluster-domain", options->cluster_domain, "The tail of service names")->capture_default_str();
+  control->add_option("--server-name", options->server_names, "DNS name or IP address in the server's certificate")
+      ->allow_extra_args(false)
+      ->capture_default_str();
   add_seconds(*control, "--certificate-lifetime", options->certificate_lifetime_seconds, "Of workloads, 2s to 24h");
   control->add_option("--ca-cert", options->ca_cert, "An authority's certificate, with its chain up to the root");
   control->add_option("--ca-key", options->ca_key, "Its key");

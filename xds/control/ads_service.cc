@@ -155,6 +155,7 @@ ProxyStatus AdsStream::status() const {
           .connected_wall_us = connected_wall_us_,
           .sent_revision = revision_,
           .acked_revision = acked_revision_,
+          .resources_sent = session_->resources_sent(),
           .settled = session_->settled(),
           .types = session_->status()};
 }

@@ -44,6 +44,7 @@ struct ProxyStatus {
   int64_t connected_wall_us = 0;
   uint64_t sent_revision = 0;   // the newest that it was given, or had nothing to be given of
   uint64_t acked_revision = 0;  // the newest that it has accepted as a whole
+  uint64_t resources_sent = 0;  // on this stream
   bool settled = false;         // nothing is under way
   std::vector<TypeStatus> types;
 };

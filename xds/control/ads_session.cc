@@ -154,6 +154,7 @@ std::optional<std::string> AdsSession::try_type(std::string_view type_url, bool 
   Sent sent{nonce, s.sent_version, {}, now};
   for (const ResourcePtr& resource : batch.resources) sent.resources.emplace_back(resource->name, resource->version);
   for (const std::string& name : batch.removed) s.rejected.erase(name);
+  resources_sent_ += sent.resources.size();
   s.in_flight.push_back(std::move(sent));
   if (s.type_url == kClusterType && options_.resend_endpoints) owe_endpoints(batch);
   return bytes;

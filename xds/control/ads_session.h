@@ -95,6 +95,7 @@ class AdsSession {
   void set_options(Options options) { options_ = options; }  // once the node is known
   bool settled() const;                                      // everything is sent, and acknowledged or refused
   bool has_rejections() const;
+  uint64_t resources_sent() const { return resources_sent_; }      // on this stream
   uint64_t rejections_noted() const { return rejections_noted_; }  // grows with each NACK
   std::vector<TypeStatus> status() const;
   const std::shared_ptr<const ResourceSet>& resources() const { return resources_; }
@@ -163,6 +164,7 @@ class AdsSession {
   std::optional<Instant> wake_at_;
   uint64_t next_nonce_ = 1;
   uint64_t rejections_noted_ = 0;
+  uint64_t resources_sent_ = 0;
 };
 
 // Full-state types: a response holds everything, and what it does not hold is deleted (SotW).

@@ -6,6 +6,8 @@
 //   --admin ADDR                  127.0.0.1:15014    /ready /status /revisions, plain HTTP
 //   --trust-domain NAME           cluster.local
 //   --cluster-domain NAME         cluster.local      the tail of service names
+//   --server-name NAME            DNS name or IP address for the server's certificate, repeatable; workloads of Pillion
+//                                 look at its SPIFFE ID, other gRPC clients at these
 //   --certificate-lifetime TIME   24h                2s to 24h
 //   --ca-cert, --ca-key, --ca-roots FILE             an authority that is given
 //   -l, --log-level LEVEL         info
@@ -20,6 +22,7 @@
 #include <cstdint>
 #include <ostream>
 #include <string>
+#include <vector>
 
 namespace pillion::xds::control {
 
@@ -30,6 +33,7 @@ struct ControlOptions {
   std::string admin = "127.0.0.1:15014";
   std::string trust_domain = "cluster.local";
   std::string cluster_domain = "cluster.local";
+  std::vector<std::string> server_names = {"pillion-control.pillion-system.svc", "localhost", "127.0.0.1", "::1"};
   int64_t certificate_lifetime_seconds = 24 * 60 * 60;
   std::string ca_cert;
   std::string ca_key;

@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <cctype>
 #include <csignal>
 #include <random>
 
@@ -9,6 +11,11 @@
 namespace pillion::xds::control {
 
 namespace {
+
+bool is_host(const std::string& name) {
+  const auto of_name = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '.'; };
+  return Address::parse_ip(name, 0) || (!name.empty() && name.size() < 254 && std::ranges::all_of(name, of_name));
+}
 
 std::expected<ServerOptions, std::string> server_options(const ControlOptions& options) {
   const auto listen = Address::parse(options.listen);
@@ -26,11 +33,17 @@ std::expected<ServerOptions, std::string> server_options(const ControlOptions& o
   if (lifetime < certs::kMinLeafLifetimeSeconds || lifetime > certs::kMaxLeafLifetimeSeconds) {
     return std::unexpected("--certificate-lifetime must be 2s to 24h");
   }
+  std::vector<std::string> names = options.server_names;
+  if (!listen->is_any()) names.push_back(listen->ip());
+  for (const std::string& name : names) {
+    if (!is_host(name)) return std::unexpected("--server-name " + name + ": is neither a DNS name nor an IP address");
+  }
   return ServerOptions{.config_dir = options.config_dir,
                        .state_dir = options.state_dir,
                        .listen = *listen,
                        .admin = *admin,
                        .translate = {options.trust_domain, options.cluster_domain},
+                       .server_names = std::move(names),
                        .certificate_lifetime_seconds = lifetime,
                        .ca_cert = options.ca_cert,
                        .ca_key = options.ca_key,

@@ -33,6 +33,7 @@ void put_proxy(JsonWriter& out, const ProxyStatus& proxy) {
   out.field("program", proxy.user_agent).field("protocol", proxy.delta ? "delta" : "sotw");
   out.field("connected", format_rfc3339_ms(proxy.connected_wall_us));
   out.field("revision_sent", proxy.sent_revision).field("revision_acked", proxy.acked_revision);
+  out.field("resources_sent", proxy.resources_sent);
   out.flag("settled", proxy.settled);
   out.key("types").begin_list();
   for (const TypeStatus& type : proxy.types) put_type(out, type);

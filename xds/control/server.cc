@@ -50,7 +50,7 @@ std::expected<void, ConfigError> Server::open() {
   tokens_ = std::make_unique<certs::TokenIssuer>(std::move(*tokens));
   auto self = certs::SpiffeId::make(options_.translate.trust_domain, certs::kControlPlanePath);
   if (!self) return std::unexpected(std::move(self.error()));
-  auto identity = certs::ServerIdentity::make(loop_.executor(), *authority_, std::move(*self),
+  auto identity = certs::ServerIdentity::make(loop_.executor(), *authority_, std::move(*self), options_.server_names,
                                               options_.certificate_lifetime_seconds);
   if (!identity) return std::unexpected(std::move(identity.error()));
   identity_ = std::move(*identity);

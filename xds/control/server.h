@@ -28,6 +28,7 @@ struct ServerOptions {
   Address listen;
   Address admin;
   TranslateOptions translate;
+  std::vector<std::string> server_names;  // in the server's certificate, beside its SPIFFE ID
   int64_t certificate_lifetime_seconds = certs::kMaxLeafLifetimeSeconds;
   // An authority that is given instead of the built-in one's own root; both or neither.
   std::string ca_cert;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <utility>
 
 #include "certs/files.h"
 #include "xds/control/yaml_reader.h"
@@ -37,8 +38,10 @@ std::expected<std::vector<SourceFile>, ConfigError> SourceDir::read() {
   std::vector<SourceFile> out;
   ConfigError error;
   seen_.clear();
+  if (std::exchange(failed_, false)) watches_.clear();  // they may be of what was there before
   const bool whole = scan("", 0, out, error);
   std::erase_if(watches_, [this](const auto& entry) { return !entry.first.empty() && !seen_.contains(entry.first); });
+  failed_ = !whole;
   if (!whole) return std::unexpected(std::move(error));
   std::ranges::sort(out, {}, &SourceFile::path);
   return out;

@@ -45,6 +45,7 @@ class SourceDir final : public event::Steppable {
   std::string path_;
   SourceDirEvents& events_;
   std::map<std::string, std::unique_ptr<event::FileWatch>> watches_;  // by relative path; "" is the directory itself
+  bool failed_ = false;                                               // the last read
   std::set<std::string> seen_;                                        // directories of the read under way
 };
 

@@ -1,5 +1,6 @@
 // Terminal filters: HTTP and TCP, with the access log of the namespace's MeshPolicy.
 #include <envoy/extensions/access_loggers/file/v3/file.pb.h>
+#include <envoy/extensions/access_loggers/stream/v3/stream.pb.h>
 #include <envoy/extensions/filters/http/router/v3/router.pb.h>
 #include <envoy/extensions/filters/listener/http_inspector/v3/http_inspector.pb.h>
 #include <envoy/extensions/filters/listener/original_dst/v3/original_dst.pb.h>
@@ -14,21 +15,38 @@ namespace {
 
 constexpr uint32_t kMaxRequestHeadersKb = 96;  // generous: applications with large cookies are common
 
+namespace loggers = envoy::extensions::access_loggers;
+
+template <class Log>
+void set_format(const AccessLog& log, Log& out) {
+  if (log.text) {
+    out.mutable_log_format()->mutable_text_format_source()->set_inline_string(*log.text);
+  } else if (!log.json.empty()) {
+    auto& fields = *out.mutable_log_format()->mutable_json_format()->mutable_fields();
+    for (const auto& [key, format] : log.json) fields[key].set_string_value(format);
+  }
+}
+
+template <class Log, class Filter>
+void add_log(const AccessLog& log, const char* name, Log message, Filter& out) {
+  set_format(log, message);
+  auto* entry = out.add_access_log();
+  entry->set_name(name);
+  *entry->mutable_typed_config() = pack(message);
+}
+
+// The standard streams by their own loggers: /dev/stdout cannot be opened where it is a file of another user.
 template <class Filter>
 void add_access_log(const Scope& scope, Filter& out) {
   const AccessLog& log = scope.settings.access_log;
   if (!log.enabled || scope.node.kind == NodeClass::Kind::grpc) return;
-  envoy::extensions::access_loggers::file::v3::FileAccessLog file;
+  if (log.path == "/dev/stdout")
+    return add_log(log, "envoy.access_loggers.stdout", loggers::stream::v3::StdoutAccessLog(), out);
+  if (log.path == "/dev/stderr")
+    return add_log(log, "envoy.access_loggers.stderr", loggers::stream::v3::StderrAccessLog(), out);
+  loggers::file::v3::FileAccessLog file;
   file.set_path(log.path);
-  if (log.text) {
-    file.mutable_log_format()->mutable_text_format_source()->set_inline_string(*log.text);
-  } else if (!log.json.empty()) {
-    auto& fields = *file.mutable_log_format()->mutable_json_format()->mutable_fields();
-    for (const auto& [key, format] : log.json) fields[key].set_string_value(format);
-  }
-  auto* entry = out.add_access_log();
-  entry->set_name("envoy.access_loggers.file");
-  *entry->mutable_typed_config() = pack(file);
+  add_log(log, "envoy.access_loggers.file", std::move(file), out);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <fstream>
 #include <memory>
 #include <sstream>
@@ -52,9 +53,12 @@ inline std::shared_ptr<const Model> model_of(const std::string& yaml) {
   return result.model;
 }
 
+// The root of the source tree, wherever the program runs: the compiler may have been given relative names.
 inline std::string repository() {
+  if (const char* given = std::getenv("PILLION_SOURCE_DIR")) return std::string(given) + "/";
   const std::string here = __FILE__;
-  return here.substr(0, here.rfind("tests/unit/"));
+  const std::string root = here.substr(0, here.rfind("tests/unit/"));
+  return root.starts_with("../") ? root.substr(3) : root;
 }
 
 inline std::vector<SourceFile> shop_files() {
