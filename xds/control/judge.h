@@ -22,13 +22,15 @@ class TranslationJudge final : public ModelJudge {
 
  private:
   static std::vector<NodeClass> classes_of(const Model& model);
-  void judge_set(const ResourceSet& set, std::set<std::string>& accepted, std::vector<Problem>& out) const;
+  void judge_set(NodeClass::Kind kind, const ResourceSet& set, std::set<std::string>& accepted,
+                 std::vector<Problem>& out) const;
 
   TranslateOptions options_;
-  std::set<std::string> accepted_;  // type and version of what was accepted last time: not judged again
+  std::set<std::string> accepted_;  // kind, type and version of what was accepted last time: not judged again
 };
 
-// What is wrong with one resource; none where a proxy accepts it.
-std::vector<ConfigError> check_resource(std::string_view type_url, const Resource& resource);
+// What is wrong with one resource; none where it is accepted: the API's constraints, and for a sidecar what Pillion
+// itself says to it. What only gRPC's own client is sent need not be known to Pillion.
+std::vector<ConfigError> check_resource(NodeClass::Kind kind, std::string_view type_url, const Resource& resource);
 
 }  // namespace pillion::xds::control

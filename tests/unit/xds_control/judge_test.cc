@@ -37,7 +37,7 @@ TEST_CASE("judge: everything that is made of the shop is accepted") {
   const auto result = source.apply(shop_files());
   REQUIRE(result.errors.empty());
   TranslationJudge judge({});
-  CHECK(judge.judge(*result.model).empty());
+  for (const Problem& problem : judge.judge(*result.model)) CHECK(problem.error.to_string() == "");
   CHECK(judge.judge(*result.model).empty());  // from what was accepted before
 }
 
@@ -47,13 +47,13 @@ TEST_CASE("judge: a resource that breaks a constraint of the API is named with i
   cluster.set_name("web");
   cluster.mutable_connect_timeout()->set_seconds(-1);
   set.add(kClusterType, "web", cluster);
-  const auto errors = check_resource(kClusterType, *set.of(kClusterType).at("web"));
+  const auto errors = check_resource(NodeClass::Kind::sidecar, kClusterType, *set.of(kClusterType).at("web"));
   REQUIRE(errors.size() == 1);
   CHECK(errors[0].file == "envoy.config.cluster.v3.Cluster web");
   CHECK(errors[0].path == "connect_timeout");
   Resource damaged{"web", "v", "\xff\xff"};
-  CHECK(check_resource(kClusterType, damaged).size() == 1);
-  CHECK(check_resource("type.googleapis.com/nothing.Known", damaged).size() == 1);
+  CHECK(check_resource(NodeClass::Kind::sidecar, kClusterType, damaged).size() == 1);
+  CHECK(check_resource(NodeClass::Kind::sidecar, "type.googleapis.com/nothing.Known", damaged).size() == 1);
 }
 
 TEST_CASE("yaml_source: of several changes, the one that the judge's refusal hangs on goes back alone") {

@@ -91,19 +91,19 @@ TEST_CASE("translate: every class of the shop keeps the API's constraints") {
 
 TEST_CASE("translate: the shop's client sees a listener per address, a route per HTTP port, a cluster per service") {
   const auto set = translate(*shop(), node("client", "zone-a", "10.77.1.10"), {});
-  CHECK(names(set->of(kListenerType)) == std::vector<std::string>{"10.78.0.10_80", "10.78.0.20_50051",
-                                                                  "10.78.0.30_4222", "virtualInbound",
-                                                                  "virtualOutbound"});
-  CHECK(names(set->of(kRouteType)) == std::vector<std::string>{"nats.shop.svc.cluster.local:4222",
-                                                               "orders.shop.svc.cluster.local:50051",
-                                                               "web.shop.svc.cluster.local:80"});
+  CHECK(names(set->of(kListenerType)) == std::vector<std::string>{"10.78.0.10_50051", "10.78.0.10_80",
+                                                                  "10.78.0.20_50051", "10.78.0.30_4222",
+                                                                  "virtualInbound", "virtualOutbound"});
+  CHECK(names(set->of(kRouteType)) ==
+        std::vector<std::string>{"nats.shop.svc.cluster.local:4222", "orders.shop.svc.cluster.local:50051",
+                                 "web.shop.svc.cluster.local:50051", "web.shop.svc.cluster.local:80"});
   CHECK(names(set->of(kClusterType)) ==
         std::vector<std::string>{
             "BlackHoleCluster", "InboundPassthroughCluster", "PassthroughCluster",
             "outbound|4222||nats.shop.svc.cluster.local", "outbound|50051||orders.shop.svc.cluster.local",
-            "outbound|80||web-canary.shop.svc.cluster.local", "outbound|80||web-stable.shop.svc.cluster.local",
-            "outbound|80||web.shop.svc.cluster.local"});
-  CHECK(set->of(kEndpointType).size() == 5);
+            "outbound|50051||web.shop.svc.cluster.local", "outbound|80||web-canary.shop.svc.cluster.local",
+            "outbound|80||web-stable.shop.svc.cluster.local", "outbound|80||web.shop.svc.cluster.local"});
+  CHECK(set->of(kEndpointType).size() == 6);
   CHECK(set->of(kSecretType).empty());
 
   const auto l = message_of<Listener>(*set, kListenerType, "10.78.0.10_80");
@@ -159,7 +159,13 @@ TEST_CASE("translate: the canary's share is a weight of the route, and no weight
 }
 
 TEST_CASE("translate: the node's own zone is priority 0, and there are no gaps") {
-  const auto model = shop();
+  std::vector<SourceFile> files = shop_files();
+  for (SourceFile& file : files) {
+    const size_t at = file.content.find("mode: None");
+    if (at != std::string::npos) file.content.replace(at, 10, "mode: PreferSameZone");
+  }
+  DirectorySource source;
+  const auto model = source.apply(files).model;
   const std::string stable = "outbound|80||web-stable.shop.svc.cluster.local";
   struct Case {
     const char* zone;
