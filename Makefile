@@ -25,6 +25,10 @@ $(BUILD)/build.ninja: CMakeLists.txt
 build: deps $(BUILD)/build.ninja  ## builds the binary and the unit tests in build/
 	ninja -C $(BUILD) -j$(JOBS)
 
+.PHONY: demo
+demo: deps-test build  ## raises a shop in a mesh on this machine and shows ten things about it, two minutes
+	PILLION_BIN=$(abspath $(BUILD))/pillion examples/shop/demo.sh
+
 .PHONY: test
 test: deps-test build  ## unit tests, golden files, and the capture test in network namespaces
 	.ci/test $(BUILD)

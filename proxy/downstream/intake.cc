@@ -217,8 +217,7 @@ void Intake::choose() {
   info_.chain = match(transport_protocol_, protocols_);
   if (info_.chain == nullptr) {
     count("no_filter_chain_match");
-    PILLION_LOG_LIMITED(debug, services_.executor.now(), "listener {}: no filter chain for {} to {}",
-                        info_.listener->name, info_.remote.to_string(), info_.local.to_string());
+    tell_no_chain();
     let_go(true);
     return;
   }
@@ -227,6 +226,17 @@ void Intake::choose() {
   } else {
     serve();
   }
+}
+
+// Plain text where TLS is asked for is the stranger in a strict mesh; it has a sentence of its own.
+void Intake::tell_no_chain() {
+  const bool is_tls = transport_protocol_ == "tls";
+  const bool tls_would_do = !is_tls && match("tls", {}) != nullptr;
+  PILLION_LOG_LIMITED(info, services_.executor.now(), "listener {}: {} to {} is refused: {}", info_.listener->name,
+                      info_.remote.to_string(), info_.local.to_string(),
+                      tls_would_do ? "it speaks plain text, and only TLS is accepted here"
+                      : is_tls     ? "no filter chain is for its TLS (server name or protocol)"
+                                   : "no filter chain is for it");
 }
 
 void Intake::start_tls(const config::TlsContext& tls) {

@@ -63,6 +63,7 @@ class Intake final : public Session,
   bool look_for_http(std::string_view bytes, bool is_all);
   void decide();  // the chain is chosen at the end of the turn
   void choose();
+  void tell_no_chain();
   void start_tls(const config::TlsContext& tls);
   void on_handshaken(net::TransportPtr transport) override;
   void on_handshake_failed(const Error& why, std::string_view detail) override;

@@ -108,8 +108,13 @@ RetryState::Decision RetryState::judge(const Attempt& attempt, bool can_replay, 
     return d;
   }
   upstream::BreakerCounts& counts = cluster.counts(priority);
-  slot_ = upstream::BreakerSlot::take(counts.retries, upstream::retries_allowed(cluster.limits(priority), counts));
-  if (!slot_) {
+  // A budget keeps retries from multiplying the load on endpoints. A try that never reached one added none.
+  const bool is_free = cluster.limits(priority).retry_budget_percent && attempt.failure().retry == Retry::safe &&
+                       attempt.state() == Attempt::State::failed;
+  if (!is_free) {
+    slot_ = upstream::BreakerSlot::take(counts.retries, upstream::retries_allowed(cluster.limits(priority), counts));
+  }
+  if (!is_free && !slot_) {
     cluster.add_stat(cluster.stats().upstream_rq_retry_overflow);
     d.budget_exceeded = true;
     return d;

@@ -13,6 +13,7 @@ import sys
 import time
 
 import steps
+from load import Load
 from shop import Shop
 from table import Table
 from world import DemoError, Machine
@@ -43,6 +44,7 @@ def run_step(number, step, shop):
     except (DemoError, subprocess.TimeoutExpired) as error:
         print(f"    FAILED: {error}", flush=True)
         result = "FAILED"
+        Load.stop_all()
     print(f"    {result} ({time.monotonic() - began:.1f} s)", flush=True)
     return result == "ok"
 

@@ -9,26 +9,28 @@ CONNECTIONS = 10
 
 
 class Load:
+    running = []  # so that a step that fails does not leave its load to the next one
+
     def __init__(self, shop, rate, seconds, url="http://web.shop/"):
         self.rate, self.seconds = rate, seconds
-        self.began = time.monotonic()
-        self.process = shop.pods["client"].start(
-            "h2load", ["h2load", "--h1", "-t", "1", "-c", str(CONNECTIONS), "--rps", str(rate // CONNECTIONS), "-D",
-                       str(seconds), url])
-        self.log = shop.pods["client"].path("h2load.log")
-        with open(self.log, "rb") as f:
-            f.seek(0, 2)
-            self.start = f.tell()
+        self.pod, self.name = shop.pods["client"], f"h2load-{time.monotonic_ns()}"
+        self.process = self.pod.start(
+            self.name, ["h2load", "--h1", "-t", "1", "-c", str(CONNECTIONS), "--rps", str(rate // CONNECTIONS), "-D",
+                        str(seconds), url])
+        Load.running.append(self)
 
-    def elapsed(self):
-        return time.monotonic() - self.began
+    @staticmethod
+    def stop_all():
+        while Load.running:
+            load = Load.running.pop()
+            load.process.kill()
+            load.process.wait()
 
     def finish(self):
         """Waits for the end; gives the numbers, and raises where a request failed."""
         self.process.wait(self.seconds + 30)
-        with open(self.log, encoding="utf-8", errors="replace") as f:
-            f.seek(self.start)
-            text = f.read()
+        Load.running.remove(self)
+        text = self.pod.log(self.name)
         requests = re.search(r"requests: (\d+) total, (\d+) started, (\d+) done, (\d+) succeeded, (\d+) failed, "
                              r"(\d+) errored, (\d+) timeout", text)
         codes = re.search(r"status codes: (\d+) 2xx, (\d+) 3xx, (\d+) 4xx, (\d+) 5xx", text)
