@@ -22,15 +22,19 @@ $(BUILD)/build.ninja: CMakeLists.txt
 	cmake -G Ninja -S . -B $(BUILD)
 
 .PHONY: build
-build: deps $(BUILD)/build.ninja  ## builds the binary and the unit tests in build/
-	ninja -C $(BUILD) -j$(JOBS)
+build: deps $(BUILD)/build.ninja  ## builds the binary, build/pillion
+	ninja -C $(BUILD) -j$(JOBS) pillion
 
 .PHONY: demo
 demo: deps-test build  ## raises a shop in a mesh on this machine and shows ten things about it, two minutes
 	PILLION_BIN=$(abspath $(BUILD))/pillion examples/shop/demo.sh
 
+.PHONY: build-tests
+build-tests: $(BUILD)/build.ninja
+	ninja -C $(BUILD) -j$(JOBS)
+
 .PHONY: test
-test: deps-test build  ## unit tests, golden files, and the capture test in network namespaces
+test: deps-test build build-tests  ## unit tests, fuzz corpora, golden files; black-box, parity and namespace tests of the binary
 	.ci/test $(BUILD)
 
 .PHONY: asan
