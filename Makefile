@@ -43,6 +43,12 @@ asan: deps-test  ## the unit tests under AddressSanitizer and UBSan, in build-as
 	ninja -C build-asan -j$(JOBS) unit_tests
 	.ci/test build-asan --unit-only
 
+.PHONY: sim
+SEEDS ?= 500
+sim: $(BUILD)/build.ninja  ## SEEDS=n random worlds of the simulator from now on; PILLION_SEED=n replays one
+	ninja -C $(BUILD) -j$(JOBS) unit_sim
+	PILLION_SEEDS=$(SEEDS) PILLION_FIRST_SEED=$${PILLION_FIRST_SEED:-$$(date +%s)000} $(BUILD)/unit_sim -tc='sim: random worlds*'
+
 .PHONY: check
 check: deps $(BUILD)/build.ninja  ## layers, sizes, banned tokens, format, headers that stand alone
 	python3 tests/lint/layers.py

@@ -66,6 +66,9 @@ class SimDialer final : public net::Dialer {
   }
 
   size_t dials = 0;
+  // Faults to plant.
+  uint32_t loses_one_in = 0;     // 0 = none: so many dials end without anybody being told
+  bool never_congested = false;  // as LinkEnd has it, for the connections that are made
   net::DialOptions last;
 
  private:
@@ -84,6 +87,8 @@ class SimDialer final : public net::Dialer {
 
    private:
     void on_due() {
+      const uint32_t lost = dialer_.loses_one_in;
+      if (lost > 0 && dialer_.network_.world.random.below(lost) == 0) return;
       const Host& host = dialer_.network_.at(options_.remote);
       if (host.acceptor == nullptr && fault_ == Host::Fault::none) fault_ = Host::Fault::refuse;
       switch (fault_) {
@@ -103,6 +108,7 @@ class SimDialer final : public net::Dialer {
         pair.client->set_tls(tls);
         pair.server->set_tls(tls);
       }
+      pair.client->never_congested = dialer_.never_congested;
       network.links.push_back(pair.client->link().weak_from_this());
       host.acceptor->on_accept(std::move(pair.server));
       events_.on_dialed(std::move(pair.client));

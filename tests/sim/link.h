@@ -34,6 +34,7 @@ class Link : public std::enable_shared_from_this<Link> {
   // Nothing arrives any more, and nobody is told.
   void silence() { is_silent_ = true; }
   bool is_silent() const { return is_silent_; }
+  LinkEnd* end(int index) const { return ends_[index]; }  // null once it is gone
 
  private:
   friend class LinkEnd;
@@ -96,7 +97,8 @@ class LinkEnd final : public net::Transport, private event::Steppable {
     pump();
     above_high_ = above_high_ || is_congested();
   }
-  size_t pending_write_bytes() const override { return output_.size(); }
+  size_t pending_write_bytes() const override { return never_congested ? 0 : held_bytes(); }
+  size_t held_bytes() const { return output_.size() - output_begin_; }  // written and not on its way
   void shutdown_write() override {
     if (closed_ || fin_wanted_) return;
     fin_wanted_ = true;
@@ -129,6 +131,10 @@ class LinkEnd final : public net::Transport, private event::Steppable {
   uint64_t bytes_written() const override { return bytes_written_; }
   bool was_unseen_since(uint64_t mark) const override { return fin_arrived_ && acknowledged_ <= mark; }
 
+  const event::Executor& executor() const { return executor_; }
+  size_t unread_bytes() const { return unread_.size(); }
+  bool never_congested = false;  // a fault to plant: says that nothing waits to be written, whatever waits
+
   void set_tls(net::TlsInfo info) { tls_ = std::move(info); }
   Link& link() { return *link_; }
   bool is_closed() const { return closed_ || broke_; }
@@ -147,28 +153,36 @@ class LinkEnd final : public net::Transport, private event::Steppable {
     const size_t held = other() == nullptr ? 0 : other()->unread_.size();
     size_t window = link_->options_.window_bytes;
     window = window > d.bytes_under_way + held ? window - d.bytes_under_way - held : 0;
-    if (closed_) window = output_.size();
-    while (!output_.empty() && window > 0) {
-      size_t n = std::min(output_.size(), window);
+    if (closed_) window = held_bytes();
+    while (held_bytes() > 0 && window > 0) {
+      size_t n = std::min(held_bytes(), window);
       if (const size_t most = link_->options_.piece_bytes_max; most > 0) {
         n = std::min<size_t>(n, 1 + link_->world_.random.below(most));
       }
-      link_->send(index_, Link::Piece::Kind::bytes, output_.substr(0, n));
-      output_.erase(0, n);
+      link_->send(index_, Link::Piece::Kind::bytes, output_.substr(output_begin_, n));
+      output_begin_ += n;
       window -= n;
+    }
+    if (output_begin_ > output_.size() / 2) {
+      output_.erase(0, output_begin_);
+      output_begin_ = 0;
     }
     if (output_.empty() && fin_wanted_ && !fin_sent_) {
       fin_sent_ = true;
       link_->send(index_, Link::Piece::Kind::fin, {});
     }
-    if (above_high_ && !closed_ && output_.size() <= kWriteHighBytes / 2) {
+    if (above_high_ && !closed_ && held_bytes() <= kWriteHighBytes / 2) {
       above_high_ = false;
       writable_due_ = true;
       executor_.ready(*this);
     }
   }
-  void send_reset() {
+  void drop_output() {
     output_.clear();
+    output_begin_ = 0;
+  }
+  void send_reset() {
+    drop_output();
     link_->send(index_, Link::Piece::Kind::rst, {});
   }
 
@@ -177,15 +191,27 @@ class LinkEnd final : public net::Transport, private event::Steppable {
       case Link::Piece::Kind::bytes:
         if (closed_) return send_reset();  // nobody reads them
         if (other() != nullptr) other()->acknowledged_ += piece.bytes.size();
-        unread_.append(executor_.chunks, piece.bytes);
+        read(piece.bytes);
         break;
       case Link::Piece::Kind::fin: fin_arrived_ = true; break;
       case Link::Piece::Kind::rst:
         broken_ = Error{Code::peer_reset, Side::upstream, Retry::if_reused, ECONNRESET, "reading"};
-        output_.clear();
+        drop_output();
         break;
     }
     if (has_something_to_show()) executor_.ready(*this);
+  }
+
+  // As from a socket: into the chunk that all connections of the executor share.
+  void read(std::string_view bytes) {
+    while (!bytes.empty()) {
+      Chunk* const chunk = executor_.chunks.read_chunk(1);
+      const size_t n = std::min<size_t>(bytes.size(), chunk->capacity - chunk->filled);
+      bytes.copy(chunk->data() + chunk->filled, n);
+      chunk->filled += static_cast<uint32_t>(n);
+      unread_.append_slice(chunk, chunk->filled - static_cast<uint32_t>(n), chunk->filled);
+      bytes.remove_prefix(n);
+    }
   }
 
   // Shows what came, on the executor's own turn.
@@ -216,6 +242,7 @@ class LinkEnd final : public net::Transport, private event::Steppable {
   net::TransportEvents* events_ = nullptr;
   Chain unread_;
   std::string output_;
+  size_t output_begin_ = 0;  // what is before it is on its way
   uint64_t bytes_written_ = 0;
   uint64_t acknowledged_ = 0;  // of what was written
   uint32_t pauses_ = 0;
@@ -236,6 +263,7 @@ inline void Link::deliver(Direction& d) {
   while (!d.pieces.empty() && d.pieces.front().arrives <= world_.now()) {
     Piece piece = std::move(d.pieces.front());
     d.pieces.pop_front();
+    world_.trace(static_cast<uint64_t>(piece.kind) << 1 | static_cast<uint64_t>(d.index), piece.bytes.size());
     d.bytes_under_way -= piece.bytes.size();
     LinkEnd* const to = ends_[1 - d.index];
     if (to != nullptr) {

@@ -14,16 +14,20 @@ namespace pillion::sim {
 // What happens to one request, in this order.
 struct Reaction {
   enum class Kind : uint8_t {
-    answer,      // once the request has ended
-    reset,       // RST_STREAM on HTTP/2, RST of the connection on HTTP/1
-    refuse,      // HTTP/2: REFUSED_STREAM; HTTP/1: as reset
-    close,       // FIN without an answer
-    hang,        // nothing, ever
-    cut_in_body  // head and half of the body, then as reset
+    answer,       // once the request has ended
+    reset,        // RST_STREAM on HTTP/2, RST of the connection on HTTP/1
+    refuse,       // HTTP/2: REFUSED_STREAM; HTTP/1: as reset
+    close,        // FIN without an answer
+    hang,         // nothing, ever
+    cut_in_body,  // head and half of the body, then as reset
+    fin_in_body   // HTTP/1: head and half of the body, then FIN; HTTP/2: as reset
   };
   Kind kind = Kind::answer;
   uint16_t status = 200;
   size_t body_bytes = 5;
+  std::string body;         // instead of so many x
+  bool is_chunked = false;  // no content-length
+  std::vector<std::pair<std::string, std::string>> trailers;
   Duration delay{};
   bool close_after = false;  // connection: close, GOAWAY
   std::vector<std::pair<std::string, std::string>> headers;
@@ -46,10 +50,13 @@ class Origin final : public Acceptor {
   Host& host() { return host_; }
   Script script = [](const SeenRequest&) { return Reaction{}; };
   std::vector<SeenRequest> requests;  // in the order of their heads
+  std::function<void(const SeenRequest&)> on_head = [](const SeenRequest&) {};
+  bool answers_early = false;  // the script is asked as soon as the head is there
   size_t accepted = 0;
   size_t open() const { return connections_.size(); }
   void close_all();
   void reset_all();
+  void stall(bool on);  // nobody reads from the connections of now
   void drain_all();
 
  private:
@@ -79,7 +86,7 @@ class Origin::Request final : public event::Retirable, public http::ServerStream
   void ended();
   void on_due();
   void act();
-  void answer(size_t bytes, bool whole);
+  void answer(bool whole);
 
   Connection& connection_;
   http::ServerStream* stream_;
@@ -90,6 +97,7 @@ class Origin::Request final : public event::Retirable, public http::ServerStream
   event::Timer delay_{event::Timer::bind<&Request::on_due>(this)};
   size_t unconsumed_ = 0;
   bool has_head_ = false;
+  bool is_head_request_ = false;
   bool has_ended_ = false;
   bool was_reset_ = false;
   bool is_due_ = false;
@@ -121,6 +129,11 @@ class Origin::Connection final : public event::Retirable,
     codec_->on_connection_lost({Code::local_close, Side::local, Retry::never, 0, "the origin resets"});
     transport_->reset();
     leave();
+  }
+  void stall(bool on) {
+    if (is_stalled_ == on) return;
+    is_stalled_ = on;
+    on ? transport_->pause_reading() : transport_->resume_reading();
   }
   void drain() {
     codec_->start_drain(true);
@@ -189,6 +202,7 @@ class Origin::Connection final : public event::Retirable,
   std::unique_ptr<http::ServerCodec> codec_;
   std::vector<std::unique_ptr<Request>> requests_;
   bool is_gone_ = false;
+  bool is_stalled_ = false;
 };
 
 inline Origin::Origin(Network& network, event::Executor& executor, const Address& address, bool http2)
@@ -202,6 +216,9 @@ inline void Origin::close_all() {
 }
 inline void Origin::reset_all() {
   while (!connections_.empty()) connections_.back()->reset();
+}
+inline void Origin::stall(bool on) {
+  for (const auto& c : connections_) c->stall(on);
 }
 inline void Origin::drain_all() {
   for (const auto& c : connections_) c->drain();
@@ -223,6 +240,8 @@ inline void Origin::Request::on_request_head(http::RequestHead&& head, bool end)
            .connection = connection_.id};
   index_ = connection_.origin.requests.size();
   connection_.origin.requests.push_back(seen_);
+  is_head_request_ = head.method == "HEAD";
+  connection_.origin.on_head(seen_);
   if (end) ended();
 }
 
@@ -265,7 +284,7 @@ inline void Origin::Request::step() {
     stream_->consume(std::exchange(unconsumed_, 0));
     connection_.touch();
   }
-  if (!has_ended_) return;
+  if (!has_ended_ && !connection_.origin.answers_early) return;
   if (!is_due_) {
     if (delay_.is_armed()) return;
     connection_.origin.requests[index_].body = seen_.body;
@@ -280,11 +299,14 @@ inline void Origin::Request::act() {
   is_over_ = true;
   const bool h2 = connection_.is_http2();
   switch (reaction_.kind) {
-    case Reaction::Kind::answer: answer(reaction_.body_bytes, true); break;
+    case Reaction::Kind::answer: answer(true); break;
+    case Reaction::Kind::fin_in_body:
     case Reaction::Kind::cut_in_body:
-      answer(reaction_.body_bytes, false);
+      answer(false);
       connection_.touch();
-      reaction_.kind = Reaction::Kind::reset;  // once that is written
+      // Once that is written.
+      reaction_.kind =
+          reaction_.kind == Reaction::Kind::fin_in_body && !h2 ? Reaction::Kind::close : Reaction::Kind::reset;
       is_over_ = is_due_ = false;
       delay_.start_after(connection_.executor().timers, Duration{1});
       return;
@@ -301,17 +323,28 @@ inline void Origin::Request::act() {
   connection_.forget(*this);
 }
 
-inline void Origin::Request::answer(size_t bytes, bool whole) {
+// Head and body, all of it or the first half.
+inline void Origin::Request::answer(bool whole) {
+  std::string body = reaction_.body.empty() ? std::string(reaction_.body_bytes, 'x') : reaction_.body;
   http::ResponseHead head(arena_);
   head.status = reaction_.status;
-  head.content_length = bytes;
+  if (!reaction_.is_chunked) head.content_length = body.size();
   for (const auto& [name, value] : reaction_.headers) head.headers.add_copy(name, value);
   if (reaction_.close_after) connection_.drain();
-  stream_->send_head(head, bytes == 0);
-  if (bytes == 0) return;
-  Chain body;
-  body.append(connection_.executor().chunks, std::string(whole ? bytes : bytes / 2, 'x'));
-  stream_->send_body(std::move(body), whole);
+  const bool has_trailers = !reaction_.trailers.empty() && !is_head_request_;
+  const bool ends = (body.empty() || is_head_request_) && whole && !has_trailers;
+  stream_->send_head(head, ends);
+  if (!ends) {
+    if (!whole) body.resize(body.size() / 2);
+    Chain bytes;
+    bytes.append(connection_.executor().chunks, body);
+    stream_->send_body(std::move(bytes), whole && !has_trailers);
+    if (has_trailers && whole) {
+      http::HeaderMap trailers(arena_);
+      for (const auto& [name, value] : reaction_.trailers) trailers.add_copy(name, value);
+      stream_->send_trailers(trailers);
+    }
+  }
   if (whole) stream_->detach();
 }
 

@@ -36,6 +36,15 @@ class World {
     return nodes_.back()->executor;
   }
 
+  // What happened, folded into one number: two runs that did the same have the same.
+  void trace(uint64_t what, uint64_t detail = 0) {
+    for (const uint64_t word : {static_cast<uint64_t>(elapsed().count()), what, detail}) {
+      trace_ = (trace_ ^ word) * 0x100000001b3;
+      trace_ ^= trace_ >> 29;
+    }
+  }
+  uint64_t trace_hash() const { return trace_; }
+
   Instant now() const { return network.now(); }
   Duration elapsed() const { return now() - start(); }
   uint64_t stat(const std::string& name) const { return registry.value(name); }
@@ -98,6 +107,7 @@ class World {
  private:
   static Instant start() { return Instant{Duration{1'000'000'000}}; }
   uint64_t seed_;
+  uint64_t trace_ = 0xcbf29ce484222325;
   std::vector<std::unique_ptr<Node>> nodes_;
 };
 
