@@ -151,6 +151,7 @@ void Exchange::record_attempt() {
   if (!tried.endpoint.is_none()) record_.upstream_address = tried.endpoint;
   if (record_.attempts.size() < filter::ExchangeRecord::kAttemptsKept) record_.attempts.push_back(std::move(tried));
   record_.upstream_version = attempt_->version();
+  record_.upstream_local_address = attempt_->local_address();
 }
 
 void Exchange::judge_attempt() {
@@ -205,6 +206,8 @@ void Exchange::send_response_head(bool end) {
     context_.services.executor.stats.add(context_.stats.downstream_cx_upgrades_total);
     context_.services.executor.stats.add(context_.stats.downstream_cx_upgrades_active);
   }
+  // What follows a refused upgrade may be the other protocol's first bytes; they must not be read as a request.
+  if (!record_.upgraded && (!head_->upgrade.empty() || head_->method == "CONNECT")) context_.owner.end_after_answer();
   record_.status = head.status;
   record_.details = "via_upstream";
   record_.response = &head;

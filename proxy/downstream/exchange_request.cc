@@ -158,6 +158,8 @@ route::AttemptOptions Exchange::attempt_options() const {
   route::AttemptOptions options;
   options.downstream_version = head_->version;
   options.auto_host_rewrite = action_->auto_host_rewrite;
+  options.append_x_forwarded_host = action_->append_x_forwarded_host;
+  options.suppress_envoy_headers = context_.manager.suppress_envoy_headers;
   options.pick.priority = action_->priority;
   options.pick.original_destination = record_.downstream_local;
   options.per_try_timeout = timeouts_.per_try;

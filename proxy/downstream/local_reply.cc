@@ -101,9 +101,8 @@ LocalReply reply_to_failure(const Error& why, bool retried, std::string_view tra
   reply.overloaded = why.code == Code::overflow;
   reply.details = as_details("upstream_reset_before_response_started{", why, transport_failure, arena);
   const std::string_view how = retried ? "retried and the latest reset reason: " : "reset reason: ";
-  const std::string_view joint = transport_failure.empty() ? "" : ", transport failure reason: ";
-  reply.body = arena.concat(
-      {"upstream connect error or disconnect/reset before headers. ", how, reason, joint, transport_failure});
+  // What the transport said is for the log: it tells of the mesh's inside.
+  reply.body = arena.concat({"upstream connect error or disconnect/reset before headers. ", how, reason});
   return reply;
 }
 

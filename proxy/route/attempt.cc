@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "proxy/base/check.h"
+#include "proxy/route/mutation.h"
 
 namespace pillion::route {
 
@@ -97,13 +98,15 @@ void Attempt::on_connection(upstream::Connection& connection) {
   state_ = State::open;
   connection_ = &connection;
   version_ = connection.version();
+  local_address_ = connection.transport().local_address();
   stream_ = &connection.start(*this);
   reused_ = connection.is_reused();
   write_mark_ = connection.write_mark();
   const http::RequestHead* head = request_;
   if (options_.auto_host_rewrite && endpoint_ != nullptr && !endpoint_->config().hostname.empty()) {
     rewritten_.emplace(*request_);
-    rewritten_->authority = events_.arena().copy(endpoint_->config().hostname);
+    rewrite_authority(events_.arena().copy(endpoint_->config().hostname), options_.append_x_forwarded_host,
+                      options_.suppress_envoy_headers, *rewritten_);
     head = &*rewritten_;
   }
   cluster_.add_stat(cluster_.stats().upstream_rq_total);

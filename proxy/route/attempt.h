@@ -30,6 +30,8 @@ struct AttemptOptions {
   Duration per_try_idle_timeout{};
   http::Version downstream_version = http::Version::http11;
   bool auto_host_rewrite = false;
+  bool append_x_forwarded_host = false;  // … and what is told of the host that was there before
+  bool suppress_envoy_headers = false;
 };
 
 class Attempt final : public event::Retirable,
@@ -59,6 +61,7 @@ class Attempt final : public event::Retirable,
   const Error& failure() const { return failure_; }
   upstream::Endpoint* endpoint() const { return endpoint_; }
   Address endpoint_address() const { return address_; }
+  const Address& local_address() const { return local_address_; }  // of the connection; none before there was one
   std::optional<http::Version> version() const { return version_; }
   Instant started() const { return started_; }
   bool sent_anything() const { return head_sent_; }
@@ -102,6 +105,7 @@ class Attempt final : public event::Retirable,
   WeakRef<upstream::Endpoint> endpoint_ref_;
   upstream::Endpoint* endpoint_ = nullptr;
   Address address_;
+  Address local_address_;
   upstream::Connection* connection_ = nullptr;  // while stream_ is set
   http::ClientStream* stream_ = nullptr;
   const http::RequestHead* request_ = nullptr;

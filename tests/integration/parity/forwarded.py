@@ -127,6 +127,14 @@ table(globals(), [
     ("host: no port", saw("host", "h.test"), "h.test"),
 ], lambda t, host: t.get("/", host=host, listener="ports"))
 
+def refusal_without_words(seen):
+    """Which part of a proxy refuses a path, and with which words, is its own affair."""
+    if seen.get("status") == 400:
+        seen.pop("body")
+        seen["headers"] = [h for h in seen["headers"] if not h[0].startswith("content-")]
+    return seen
+
+
 table(globals(), [
     ("path: dots", None, "paths", "/a/b/../c"),
     ("path: dots at the end", None, "paths", "/a/b/.."),
@@ -145,7 +153,7 @@ table(globals(), [
     ("path: others are not", {"status": 200}, "paths-reject", "/a/%41"),
     ("path: untouched by default", {"status": 200}, "web", "/a//b/../c/%2e%2e/%41"),
     ("path: fragment by default", None, "web", "/a#b"),
-], lambda t, listener, target: t.get(target, listener=listener))
+], lambda t, listener, target: refusal_without_words(t.get(target, listener=listener)))
 
 GIVEN = f"By=spiffe://mesh/other;Hash=abc;URI={CLIENT}"
 

@@ -73,7 +73,10 @@ def case_the_origin_s_error_is_not_made_grpc(t):
 
 @case({"status": 404})
 def case_head_of_a_local_reply(t):
-    return t.get("/none", method="HEAD")
+    seen = t.get("/none", method="HEAD")
+    # Envoy announces chunks that do not follow.
+    seen["headers"] = [h for h in seen["headers"] if h[0] != "transfer-encoding"]
+    return seen
 
 
 @case({"statuses": [404, 200, 404]})
@@ -118,12 +121,13 @@ BAD = [
     ("bad: chunk longer than its size", b"POST /ok HTTP/1.1\r\n" + HEAD +
      b"Transfer-Encoding: chunked\r\n\r\n1\r\nabc\r\n0\r\n\r\n"),
     ("bad: TLS instead of HTTP", bytes.fromhex("16030100800100007c0303") + b"\x01" * 120),
+    ("bad: two empty lines before the request", b"\r\n\r\nGET /ok HTTP/1.1\r\n" + HEAD + b"\r\n"),
+    ("bad: empty host", b"GET /ok HTTP/1.1\r\nHost:\r\n\r\n"),
+    ("bad: host with a user", b"GET /ok HTTP/1.1\r\nHost: me@test\r\n\r\n"),
     ("bad: binary", bytes(range(128, 256)) + b"\r\n\r\n"),
 ]
 # Requests of which Envoy makes nothing bad; that both agree is still required.
 ODD = [
-    ("odd: empty lines before the request", b"\r\n\r\nGET /ok HTTP/1.1\r\n" + HEAD + b"\r\n"),
-    ("odd: empty host", b"GET /ok HTTP/1.1\r\nHost:\r\n\r\n"),
     ("odd: CONNECT without a route for it", b"CONNECT test:80 HTTP/1.1\r\nHost: test:80\r\n\r\n"),
     ("odd: tab around a value", b"GET /ok HTTP/1.1\r\n" + HEAD + b"X-A:\t a \t\r\n\r\n"),
     ("odd: high bytes in a value", b"GET /ok HTTP/1.1\r\n" + HEAD + b"X-A: caf\xc3\xa9\r\n\r\n"),
@@ -145,7 +149,6 @@ ODD = [
     ("odd: underscore in a name", b"GET /ok HTTP/1.1\r\n" + HEAD + b"x_y: 1\r\n\r\n"),
     ("odd: quote in the path", b'GET /ok" HTTP/1.1\r\n' + HEAD + b"\r\n"),
     ("odd: high byte in the path", b"GET /ok\xc3\xa9 HTTP/1.1\r\n" + HEAD + b"\r\n"),
-    ("odd: host with a user", b"GET /ok HTTP/1.1\r\nHost: me@test\r\n\r\n"),
     ("odd: host with a space", b"GET /ok HTTP/1.1\r\nHost: te st\r\n\r\n"),
 ]
 

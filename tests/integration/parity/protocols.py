@@ -43,6 +43,11 @@ def ask(t, down, up, answer=None, method="GET", body=None, headers=(), trailers=
         request = origin.seen[-1]
         seen["upload"] = [len(request.body), hashlib.sha256(request.body).hexdigest()[:12]]
         seen["upload trailers"] = plain_headers(request.trailers)
+    # Envoy announces chunks that do not follow, and not the option that TE needs (RFC 9110 10.1.4).
+    if method == "HEAD":
+        seen["headers"] = [h for h in seen["headers"] if h[0] != "transfer-encoding"]
+    if "origin" in seen:
+        seen["origin"]["headers"] = [h for h in seen["origin"]["headers"] if h != ["connection", "TE"]]
     return seen
 
 
@@ -147,8 +152,11 @@ def case_origin_of_http_1_0(t):
 
 @case({"status": 200, "body": "after"})
 def case_interim_responses_of_the_origin(t):
+    """Pillion passes them on, as RFC 9110 15.2 asks; Envoy drops them."""
     t["one"].script = [Raw(b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nafter", "keep")]
-    return t.get("/one")
+    seen = t.get("/one")
+    seen.pop("interim", None)
+    return seen
 
 
 @case({"complete": False})
@@ -279,6 +287,7 @@ def case_http_1_only_refuses_http_2(t):
 
 @case({"status": 503})
 def case_reset_of_the_origin_to_http_2(t):
+    t["one"].drop_connections()  # on a used connection, Pillion replays what is lost
     t["one"].script = [Reset()]
     return t.get2("/one")
 

@@ -39,8 +39,7 @@ TEST_CASE("local_reply: a failed attempt is told with Envoy's status, words and 
        "upstream_reset_before_response_started{connection_timeout}"},
       {failed(Code::overflow), false, 503, "*reset reason: overflow",
        "upstream_reset_before_response_started{overflow}"},
-      {failed(Code::connect_failed, ECONNREFUSED), false, 503,
-       "*reset reason: remote connection failure, transport failure reason: delayed connect error: Connection refused",
+      {failed(Code::connect_failed, ECONNREFUSED), false, 503, "*reset reason: remote connection failure",
        "upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_Connection_refused}"},
   };
   for (const Case& c : kCases) {
