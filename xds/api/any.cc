@@ -79,7 +79,9 @@ std::expected<void, ConfigError> read_struct(const pb::Struct& value, std::strin
     DocumentBuilder builder("");
     add(builder, value);
     const Document document = builder.take();
-    return read_message(document, document.root(), path, out);
+    std::vector<ConfigError> errors = read_message(document, document.root(), path, out, 1);
+    if (!errors.empty()) return std::unexpected(std::move(errors.front()));
+    return {};
   } catch (const ParseStop& stop) {
     return std::unexpected(ConfigError{"", 0, std::string(path), stop.reason});
   }

@@ -19,7 +19,6 @@ namespace pillion::xds {
 namespace {
 
 namespace pb = google::protobuf;
-using Result = std::expected<void, ConfigError>;
 using Known = pb::Descriptor::WellKnownType;
 
 constexpr size_t kMaxNamesListed = 8;  // In an error about an unknown field.
@@ -71,32 +70,41 @@ bool has_own_form(const pb::Descriptor& type) {
 
 class Reader {
  public:
-  Reader(const Document& document, std::string_view root_path) : document_(document), path_(root_path) {}
+  Reader(const Document& document, std::string_view root_path, size_t errors_max)
+      : document_(document), path_(root_path), errors_max_(errors_max) {}
 
-  Result read(const Node& node, pb::Message& out);
+  void read(const Node& node, pb::Message& out);
+  std::vector<ConfigError> take_errors() { return std::move(errors_); }
 
  private:
-  Result fail(int line, std::string reason) const {
-    return std::unexpected(document_.error_at(line, path_.to_string(), std::move(reason)));
+  // A value that cannot be read is left out, and what stands beside it is read on.
+  void fail(int line, std::string reason) {
+    if (is_over()) return;
+    errors_.push_back(document_.error_at(line, path_.to_string(), std::move(reason)));
   }
-  Result expected_a(const char* what, const Node& node) const {
-    return fail(node.line, std::string("expected ") + what + ", got " + describe(node));
+  void fail_for_good(int line, std::string reason) {
+    fail(line, std::move(reason));
+    errors_max_ = errors_.size();
+  }
+  bool is_over() const { return errors_.size() >= errors_max_; }
+  void expected_a(const char* what, const Node& node) {
+    fail(node.line, std::string("expected ") + what + ", got " + describe(node));
   }
 
-  Result read_fields(const Node& map, pb::Message& out, std::string_view skipped_key = {});
-  Result read_field(const Node& value, int line, const pb::FieldDescriptor& field, pb::Message& out);
-  Result read_list(const Node& value, const pb::FieldDescriptor& field, pb::Message& out);
-  Result read_map(const Node& value, const pb::FieldDescriptor& field, pb::Message& out);
-  Result read_item(const Node& value, const pb::FieldDescriptor& field, pb::Message& out);
+  void read_fields(const Node& map, pb::Message& out, std::string_view skipped_key = {});
+  void read_field(const Node& value, int line, const pb::FieldDescriptor& field, pb::Message& out);
+  void read_list(const Node& value, const pb::FieldDescriptor& field, pb::Message& out);
+  void read_map(const Node& value, const pb::FieldDescriptor& field, pb::Message& out);
+  void read_item(const Node& value, const pb::FieldDescriptor& field, pb::Message& out);
 
-  Result read_any(const Node& node, pb::Any& out);
-  Result read_duration(const Node& node, pb::Duration& out);
-  Result read_timestamp(const Node& node, pb::Timestamp& out);
-  Result read_field_mask(const Node& node, pb::Message& out);
-  Result read_struct(const Node& node, pb::Struct& out);
-  Result read_value(const Node& node, pb::Value& out);
-  Result read_values(const Node& node, pb::ListValue& out);
-  Result visit(const Node& node);
+  void read_any(const Node& node, pb::Any& out);
+  void read_duration(const Node& node, pb::Duration& out);
+  void read_timestamp(const Node& node, pb::Timestamp& out);
+  void read_field_mask(const Node& node, pb::Message& out);
+  void read_struct(const Node& node, pb::Struct& out);
+  void read_value(const Node& node, pb::Value& out);
+  void read_values(const Node& node, pb::ListValue& out);
+  bool visit(const Node& node);  // false: go no deeper
 
   struct Deeper {
     explicit Deeper(size_t& depth) : depth(depth) { ++depth; }
@@ -106,20 +114,25 @@ class Reader {
 
   const Document& document_;
   FieldPath path_;
+  size_t errors_max_;
+  std::vector<ConfigError> errors_;
   size_t visited_ = 0;
   size_t depth_ = 0;
 };
 
 // The builder's limits hold for what is written; these hold for what aliases make of it.
-Result Reader::visit(const Node& node) {
-  if (++visited_ > kMaxNodes) return fail(node.line, "aliases make more than " + std::to_string(kMaxNodes) + " values");
-  if (depth_ > kMaxNodeDepth) return fail(node.line, "nested deeper than " + std::to_string(kMaxNodeDepth) + " levels");
-  return {};
+bool Reader::visit(const Node& node) {
+  if (++visited_ > kMaxNodes) {
+    fail_for_good(node.line, "aliases make more than " + std::to_string(kMaxNodes) + " values");
+  } else if (depth_ > kMaxNodeDepth) {
+    fail_for_good(node.line, "nested deeper than " + std::to_string(kMaxNodeDepth) + " levels");
+  }
+  return !is_over();
 }
 
-Result Reader::read(const Node& node, pb::Message& out) {
+void Reader::read(const Node& node, pb::Message& out) {
   const Deeper deeper(depth_);
-  if (auto ok = visit(node); !ok) return ok;
+  if (!visit(node)) return;
   const pb::Descriptor& type = *out.GetDescriptor();
   const bool is_scalar = node.kind == Node::Kind::scalar;
   switch (type.well_known_type()) {
@@ -140,29 +153,32 @@ Result Reader::read(const Node& node, pb::Message& out) {
     default:
       if (is_scalar) return read_item(node, *type.FindFieldByNumber(1), out);  // The wrappers.
   }
-  if (node.kind == Node::Kind::null) return {};
+  if (node.kind == Node::Kind::null) return;
   if (node.kind != Node::Kind::map) return expected_a("a map of fields", node);
   return read_fields(node, out);
 }
 
 // === fields ===
 
-Result Reader::read_fields(const Node& map, pb::Message& out, std::string_view skipped_key) {
+void Reader::read_fields(const Node& map, pb::Message& out, std::string_view skipped_key) {
   const pb::Descriptor& type = *out.GetDescriptor();
   for (const Node::Entry& entry : map.entries) {
+    if (is_over()) return;
     if (!skipped_key.empty() && entry.key == skipped_key) continue;
     const pb::FieldDescriptor* field = find_field(type, entry.key);
-    if (field == nullptr) return fail(entry.line, unknown_field(entry.key, type));
+    if (field == nullptr) {
+      fail(entry.line, unknown_field(entry.key, type));
+      continue;
+    }
     const auto scope = path_.field(field->name());
-    if (auto ok = read_field(*entry.value, entry.line, *field, out); !ok) return ok;
+    read_field(*entry.value, entry.line, *field, out);
   }
-  return {};
 }
 
-Result Reader::read_field(const Node& value, int line, const pb::FieldDescriptor& field, pb::Message& out) {
+void Reader::read_field(const Node& value, int line, const pb::FieldDescriptor& field, pb::Message& out) {
   const pb::Reflection& reflection = *out.GetReflection();
   const bool takes_null = is_message(field) && field.message_type()->well_known_type() == Known::WELLKNOWNTYPE_VALUE;
-  if (value.kind == Node::Kind::null && !takes_null) return {};  // Written without a value: as if not written.
+  if (value.kind == Node::Kind::null && !takes_null) return;  // Written without a value: as if not written.
   if (field.is_map()) return read_map(value, field, out);
   if (field.is_repeated()) return read_list(value, field, out);
 
@@ -175,23 +191,26 @@ Result Reader::read_field(const Node& value, int line, const pb::FieldDescriptor
   return read_item(value, field, out);
 }
 
-Result Reader::read_list(const Node& value, const pb::FieldDescriptor& field, pb::Message& out) {
+void Reader::read_list(const Node& value, const pb::FieldDescriptor& field, pb::Message& out) {
   if (value.kind != Node::Kind::list) return read_item(value, field, out);  // One item without its brackets.
-  for (size_t i = 0; i < value.entries.size(); ++i) {
+  for (size_t i = 0; i < value.entries.size() && !is_over(); ++i) {
     const auto scope = path_.index(i);
     const Node& item = *value.entries[i].value;
     const bool takes_null = is_message(field) && field.message_type()->well_known_type() == Known::WELLKNOWNTYPE_VALUE;
-    if (item.kind == Node::Kind::null && !takes_null) return fail(value.entries[i].line, "this item is empty");
-    if (auto ok = read_item(item, field, out); !ok) return ok;
+    if (item.kind == Node::Kind::null && !takes_null) {
+      fail(value.entries[i].line, "this item is empty");
+    } else {
+      read_item(item, field, out);
+    }
   }
-  return {};
 }
 
-Result Reader::read_map(const Node& value, const pb::FieldDescriptor& field, pb::Message& out) {
+void Reader::read_map(const Node& value, const pb::FieldDescriptor& field, pb::Message& out) {
   if (value.kind != Node::Kind::map) return expected_a("a map", value);
   const pb::FieldDescriptor& key_field = *field.message_type()->map_key();
   const pb::FieldDescriptor& value_field = *field.message_type()->map_value();
   for (const Node::Entry& entry : value.entries) {
+    if (is_over()) return;
     const auto scope = path_.key(entry.key);
     pb::Message* made = out.GetReflection()->AddMessage(&out, &field);
     Node key;
@@ -199,31 +218,29 @@ Result Reader::read_map(const Node& value, const pb::FieldDescriptor& field, pb:
     key.quoted = true;
     key.line = entry.line;
     key.text = entry.key;
-    if (auto ok = read_item(key, key_field, *made); !ok) return ok;
-    if (auto ok = read_field(*entry.value, entry.line, value_field, *made); !ok) return ok;
+    read_item(key, key_field, *made);
+    read_field(*entry.value, entry.line, value_field, *made);
   }
-  return {};
 }
 
 // One value into a singular field, or at the end of a repeated one.
-Result Reader::read_item(const Node& value, const pb::FieldDescriptor& field, pb::Message& out) {
+void Reader::read_item(const Node& value, const pb::FieldDescriptor& field, pb::Message& out) {
   if (is_message(field)) {
     const pb::Reflection& reflection = *out.GetReflection();
     return read(value,
                 field.is_repeated() ? *reflection.AddMessage(&out, &field) : *reflection.MutableMessage(&out, &field));
   }
-  if (auto ok = visit(value); !ok) return ok;
+  if (!visit(value)) return;
   if (value.kind != Node::Kind::scalar) return fail(value.line, wanted(field) + ", got " + describe(value));
   if (auto problem = store_scalar(value.text, value.quoted, field, out)) return fail(value.line, *problem);
-  return {};
 }
 
 // === messages with a form of their own ===
 
-Result Reader::read_any(const Node& node, pb::Any& out) {
-  if (node.kind == Node::Kind::null) return {};
+void Reader::read_any(const Node& node, pb::Any& out) {
+  if (node.kind == Node::Kind::null) return;
   if (node.kind != Node::Kind::map) return expected_a("a map with \"@type\"", node);
-  if (node.entries.empty()) return {};
+  if (node.entries.empty()) return;
   const Node* url = node.find("@type");
   if (url == nullptr) return fail(node.line, "\"@type\" is missing: it names the message that this is");
   const pb::Descriptor* type = url->kind == Node::Kind::scalar ? find_type(url->text) : nullptr;
@@ -236,16 +253,15 @@ Result Reader::read_any(const Node& node, pb::Any& out) {
   if (value != nullptr && (has_own_form(*type) || type->field_count() == 0)) {
     if (node.entries.size() != 2) return fail(node.line, "beside \"@type\" there may only be \"value\"");
     const auto scope = path_.field("value");
-    if (auto ok = read(*value, *payload); !ok) return ok;
+    read(*value, *payload);
   } else {
     const Deeper deeper(depth_);
-    if (auto ok = read_fields(node, *payload, "@type"); !ok) return ok;
+    read_fields(node, *payload, "@type");
   }
   pack_deterministic(*payload, url->text, out);
-  return {};
 }
 
-Result Reader::read_duration(const Node& node, pb::Duration& out) {
+void Reader::read_duration(const Node& node, pb::Duration& out) {
   const auto duration = parse_duration(node.text);
   if (!duration) {
     return fail(node.line,
@@ -253,32 +269,31 @@ Result Reader::read_duration(const Node& node, pb::Duration& out) {
   }
   out.set_seconds(duration->seconds);
   out.set_nanos(duration->nanos);
-  return {};
 }
 
-Result Reader::read_timestamp(const Node& node, pb::Timestamp& out) {
-  if (pb::util::TimeUtil::FromString(node.text, &out)) return {};
+void Reader::read_timestamp(const Node& node, pb::Timestamp& out) {
+  if (pb::util::TimeUtil::FromString(node.text, &out)) return;
   return fail(node.line, quoted_for_error(node.text) + " is not a time: write it as in \"2026-01-31T12:00:00Z\"");
 }
 
-Result Reader::read_field_mask(const Node& node, pb::Message& out) {
-  if (pb::util::FieldMaskUtil::FromJsonString(node.text, static_cast<pb::FieldMask*>(&out))) return {};
+void Reader::read_field_mask(const Node& node, pb::Message& out) {
+  if (pb::util::FieldMaskUtil::FromJsonString(node.text, static_cast<pb::FieldMask*>(&out))) return;
   return fail(node.line, quoted_for_error(node.text) + " is not a list of field paths: write it as in \"a.b,c\"");
 }
 
-Result Reader::read_struct(const Node& node, pb::Struct& out) {
-  if (node.kind == Node::Kind::null) return {};
+void Reader::read_struct(const Node& node, pb::Struct& out) {
+  if (node.kind == Node::Kind::null) return;
   if (node.kind != Node::Kind::map) return expected_a("a map", node);
   for (const Node::Entry& entry : node.entries) {
+    if (is_over()) return;
     const auto scope = path_.field(entry.key);
-    if (auto ok = read(*entry.value, (*out.mutable_fields())[entry.key]); !ok) return ok;
+    read(*entry.value, (*out.mutable_fields())[entry.key]);
   }
-  return {};
 }
 
-Result Reader::read_value(const Node& node, pb::Value& out) {
+void Reader::read_value(const Node& node, pb::Value& out) {
   switch (node.kind) {
-    case Node::Kind::null: out.set_null_value(pb::NULL_VALUE); return {};
+    case Node::Kind::null: out.set_null_value(pb::NULL_VALUE); return;
     case Node::Kind::map: return read_struct(node, *out.mutable_struct_value());
     case Node::Kind::list: return read_values(node, *out.mutable_list_value());
     case Node::Kind::scalar: break;
@@ -294,23 +309,23 @@ Result Reader::read_value(const Node& node, pb::Value& out) {
   } else {
     out.set_string_value(node.text);
   }
-  return {};
 }
 
-Result Reader::read_values(const Node& node, pb::ListValue& out) {
+void Reader::read_values(const Node& node, pb::ListValue& out) {
   if (node.kind != Node::Kind::list) return expected_a("a list", node);
-  for (size_t i = 0; i < node.entries.size(); ++i) {
+  for (size_t i = 0; i < node.entries.size() && !is_over(); ++i) {
     const auto scope = path_.index(i);
-    if (auto ok = read(*node.entries[i].value, *out.add_values()); !ok) return ok;
+    read(*node.entries[i].value, *out.add_values());
   }
-  return {};
 }
 
 }  // namespace
 
-std::expected<void, ConfigError> read_message(const Document& document, const Node& node, std::string_view root_path,
-                                              google::protobuf::Message& out) {
-  return Reader(document, root_path).read(node, out);
+std::vector<ConfigError> read_message(const Document& document, const Node& node, std::string_view root_path,
+                                      google::protobuf::Message& out, size_t errors_max) {
+  Reader reader(document, root_path, errors_max);
+  reader.read(node, out);
+  return reader.take_errors();
 }
 
 }  // namespace pillion::xds

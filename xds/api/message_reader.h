@@ -8,9 +8,9 @@
 // unquoted number or boolean refused where text is wanted. Unlike there, a key given twice is an error.
 #pragma once
 
-#include <expected>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "proxy/base/config_error.h"
 #include "xds/api/document.h"
@@ -21,9 +21,11 @@ class Message;
 
 namespace pillion::xds {
 
-// Merges `node` into `out` (fields of lists are appended). The path of an error begins with `root_path`; its line is
-// exact. After an error `out` holds what had been read so far.
-std::expected<void, ConfigError> read_message(const Document& document, const Node& node, std::string_view root_path,
-                                              google::protobuf::Message& out);
+inline constexpr size_t kMaxReadErrors = 20;
+
+// Merges `node` into `out` (fields of lists are appended). The errors, at most `errors_max` (which is not 0), are in
+// the order of the document; each path begins with `root_path`, each line is exact. What has an error is left out.
+std::vector<ConfigError> read_message(const Document& document, const Node& node, std::string_view root_path,
+                                      google::protobuf::Message& out, size_t errors_max = kMaxReadErrors);
 
 }  // namespace pillion::xds

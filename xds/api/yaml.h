@@ -1,4 +1,4 @@
-// Loads YAML or JSON into any protobuf message, with the file, line and field path of the first error.
+// Loads YAML or JSON into any protobuf message, with the file, line and field path of each error.
 //
 //   envoy::config::bootstrap::v3::Bootstrap bootstrap;
 //   auto lines = xds::load_file(path, bootstrap);
@@ -20,10 +20,11 @@
 namespace pillion::xds {
 
 // One document into `out`, which is cleared first. An empty file is an empty message; two documents are an error.
-// The result tells the lines of fields for errors that are found later.
-std::expected<LineIndex, ConfigError> load_file(const std::string& path, google::protobuf::Message& out);
-std::expected<LineIndex, ConfigError> load_text(std::string_view text, std::string_view name,
-                                                google::protobuf::Message& out);
+// Errors: one where the text is no YAML, else up to kMaxReadErrors. The result tells the lines of fields for errors
+// that are found later.
+std::expected<LineIndex, std::vector<ConfigError>> load_file(const std::string& path, google::protobuf::Message& out);
+std::expected<LineIndex, std::vector<ConfigError>> load_text(std::string_view text, std::string_view name,
+                                                             google::protobuf::Message& out);
 
 // All documents of a file, for a caller who decides by their content what each is: Document::root(), then
 // read_message(). Empty documents are left out.

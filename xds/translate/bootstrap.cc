@@ -203,7 +203,7 @@ std::expected<Bootstrap, std::vector<ConfigError>> load_bootstrap(const std::str
                                                                   const TranslationOptions& options) {
   bootstrap::Bootstrap message;
   const auto lines = load_file(path, message);
-  if (!lines) return std::unexpected(std::vector{lines.error()});
+  if (!lines) return std::unexpected(lines.error());
   return finish(message, *lines, overrides, options);
 }
 
@@ -212,7 +212,7 @@ std::expected<Bootstrap, std::vector<ConfigError>> parse_bootstrap(std::string_v
                                                                    const TranslationOptions& options) {
   bootstrap::Bootstrap message;
   const auto lines = load_text(text, name, message);
-  if (!lines) return std::unexpected(std::vector{lines.error()});
+  if (!lines) return std::unexpected(lines.error());
   return finish(message, *lines, overrides, options);
 }
 

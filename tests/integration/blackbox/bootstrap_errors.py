@@ -159,8 +159,9 @@ def add(title, old, new, field):
     def run():
         check(GOOD.count(old) >= 1, f"the test's own pattern {old!r} is not in the file")
         with tempfile.TemporaryDirectory(prefix="pillion-bootstrap-") as directory:
-            text = complete(GOOD.replace(old, new, 1))
             good = complete(GOOD)
+            text = complete(GOOD.replace(old, new, 1))
+            text = text.replace(text.splitlines()[0], good.splitlines()[0], 1)  # the same admin address
             code, said = refuse(text, directory)
             expect_refusal(code, said, os.path.join(directory, "bootstrap.yaml"),
                            changed_lines(text.replace("\t", "  "), good), field)

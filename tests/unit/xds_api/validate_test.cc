@@ -24,7 +24,7 @@ template <class T>
 std::string violations(const char* text, size_t max = 10) {
   T message;
   const auto lines = xds::load_text(text, "f.yaml", message);
-  REQUIRE_MESSAGE(lines.has_value(), (lines ? "" : lines.error().to_string()));
+  REQUIRE_MESSAGE(lines.has_value(), (lines ? "" : lines.error().front().to_string()));
   std::string out;
   for (const ConfigError& error : xds::validate(message, "", max)) {
     out += (out.empty() ? "" : " | ") + lines->place(error).to_string();

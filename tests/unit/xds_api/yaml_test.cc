@@ -25,7 +25,7 @@ namespace {
 
 std::string error_of(std::string_view text, google::protobuf::Message& out, std::string_view name = "f.yaml") {
   const auto loaded = xds::load_text(text, name, out);
-  return loaded ? "" : loaded.error().to_string();
+  return loaded ? "" : loaded.error().front().to_string();
 }
 
 constexpr std::string_view kBootstrap = R"(# a comment
@@ -356,10 +356,10 @@ TEST_CASE("yaml: files are read by name, and one that is not there says so") {
   Bootstrap bootstrap;
   const auto missing = xds::load_file("/nonexistent/x.yaml", bootstrap);
   REQUIRE(!missing);
-  CHECK(missing.error().to_string() == "/nonexistent/x.yaml: cannot be opened: No such file or directory");
+  CHECK(missing.error().front().to_string() == "/nonexistent/x.yaml: cannot be opened: No such file or directory");
   const auto folder = xds::load_file("/", bootstrap);
   REQUIRE(!folder);
-  CHECK(folder.error().reason.starts_with("cannot be"));
+  CHECK(folder.error().front().reason.starts_with("cannot be"));
 
   const std::string path = std::filesystem::temp_directory_path() / ("pillion_yaml_test_" + std::to_string(getpid()));
   std::ofstream(path) << "---\nkind: A\n---\n# nothing\n---\nkind: B\n";
@@ -371,6 +371,45 @@ TEST_CASE("yaml: files are read by name, and one that is not there says so") {
   REQUIRE(kind != nullptr);
   CHECK(kind->text == "B");
   CHECK(kind->line == 6);
+}
+
+TEST_CASE("yaml: what is wrong in several places is told at once, and the rest is read") {
+  Bootstrap bootstrap;
+  const auto loaded = xds::load_text(R"(node: {id: [n], clustr: c, cluster: good}
+admin: {address: {socket_address: {address: 127.0.0.1, port_value: nine}}}
+static_resources:
+  clusters:
+  - {name: a, connect_timeout: soon}
+  - {name: b, metadata: {filter_metadata: {a: 5, b: {}}}}
+  - 7
+)",
+                                     "f.yaml", bootstrap);
+  REQUIRE(!loaded.has_value());
+  const std::vector<std::pair<int, std::string>> wanted = {
+      {1, "node.id"},
+      {1, "node"},
+      {2, "admin.address.socket_address.port_value"},
+      {5, "static_resources.clusters[0].connect_timeout"},
+      {6, "static_resources.clusters[1].metadata.filter_metadata[\"a\"]"},
+      {7, "static_resources.clusters[2]"},
+  };
+  REQUIRE(loaded.error().size() == wanted.size());
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    CAPTURE(loaded.error()[i].to_string());
+    CHECK(loaded.error()[i].line == wanted[i].first);
+    CHECK(loaded.error()[i].path == wanted[i].second);
+  }
+  CHECK(bootstrap.node().cluster() == "good");
+  CHECK(bootstrap.static_resources().clusters(1).name() == "b");
+}
+
+TEST_CASE("yaml: the errors that are told have a limit") {
+  Bootstrap bootstrap;
+  std::string text;
+  for (size_t i = 0; i < xds::kMaxReadErrors + 5; ++i) text += "wrong" + std::to_string(i) + ": 1\n";
+  const auto loaded = xds::load_text(text, "f.yaml", bootstrap);
+  REQUIRE(!loaded.has_value());
+  CHECK(loaded.error().size() == xds::kMaxReadErrors);
 }
 
 }  // namespace pillion

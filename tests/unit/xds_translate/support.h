@@ -15,7 +15,8 @@ template <class Message>
 Message read(std::string_view yaml) {
   Message message;
   const auto lines = load_text(yaml, "f.yaml", message);
-  REQUIRE_MESSAGE(lines.has_value(), (lines ? std::string() : lines.error().to_string() + "\n" + std::string(yaml)));
+  REQUIRE_MESSAGE(lines.has_value(),
+                  (lines ? std::string() : lines.error().front().to_string() + "\n" + std::string(yaml)));
   return message;
 }
 
