@@ -46,6 +46,10 @@ class BootstrapAds final : public DynamicConfig, public xds::client::AdsClientEv
   std::string waiting_for() const override {
     return is_complete() ? "" : "the configuration from the control plane: " + stats().last_error;
   }
+  void set_secret(const std::string& name, std::shared_ptr<const TlsMaterial> material) override {
+    store_.set_secret(name, std::move(material));
+    client_->refresh();
+  }
 
  private:
   void on_snapshot(const config::SnapshotPtr& snapshot) override { server_.publish(snapshot); }
@@ -98,6 +102,10 @@ class MeshAds final : public DynamicConfig,
       return "the workload's certificate" + (last_failure_.empty() ? "" : ": " + last_failure_);
     }
     return is_complete() ? "" : "the configuration from the control plane: " + stats().last_error;
+  }
+  void set_secret(const std::string& name, std::shared_ptr<const TlsMaterial> material) override {
+    store_.set_secret(name, std::move(material));
+    client_->refresh();
   }
 
  private:

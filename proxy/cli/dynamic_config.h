@@ -34,6 +34,8 @@ class DynamicConfig {
   virtual const xds::client::AdsClientStats& stats() const = 0;
   virtual bool is_complete() const = 0;         // the first whole configuration, and the certificate, are there
   virtual std::string waiting_for() const = 0;  // in words, while it is not
+  // A secret that did not come over ADS; published at once.
+  virtual void set_secret(const std::string& name, std::shared_ptr<const TlsMaterial> material) = 0;
 };
 
 // `resolver` and `server` outlive what is made. The bootstrap must have `ads`.

@@ -14,12 +14,14 @@
 #include "proxy/cli/config_pages.h"
 #include "proxy/cli/dynamic_config.h"
 #include "proxy/cli/shutdown.h"
+#include "proxy/cli/tls_check.h"
 #include "proxy/event/loop.h"
 #include "proxy/event/signal.h"
 #include "proxy/event/thread.h"
 #include "proxy/net/cares_resolver.h"
 #include "proxy/worker/server.h"
 #include "xds/client/node.h"
+#include "xds/client/secret_files.h"
 #include "xds/control/translate.h"
 #include "xds/translate/bootstrap.h"
 
@@ -100,11 +102,31 @@ std::optional<Start> start_from_file(const ProxyOptions& options) {
     return std::nullopt;
   }
   for (const std::string& warning : bootstrap->warnings) PILLION_LOG(warning, "{}: {}", options.config_path, warning);
+  const std::vector<std::string> faults = tls_faults(*bootstrap->static_resources);
+  for (const std::string& fault : faults) fail(options.config_path + ": " + fault);
+  if (!faults.empty()) return std::nullopt;
   Start start;
   start.bootstrap = std::move(*bootstrap);
   if (start.bootstrap.admin) start.admin.push_back(start.bootstrap.admin->address);
   return start;
 }
+
+// Secrets of files go where the rest of the configuration comes from.
+class FileSecretSink final : public xds::client::SecretFileEvents {
+ public:
+  FileSecretSink(worker::Server& server, DynamicConfig* dynamic) : server_(server), dynamic_(dynamic) {}
+  void on_file_secret(const std::string& name, std::shared_ptr<const TlsMaterial> material) override {
+    if (dynamic_ != nullptr) return dynamic_->set_secret(name, std::move(material));
+    auto next = std::make_shared<config::Snapshot>(*server_.snapshot());
+    ++next->sequence;
+    next->secrets.insert_or_assign(name, std::move(material));
+    server_.publish(std::move(next));
+  }
+
+ private:
+  worker::Server& server_;
+  DynamicConfig* dynamic_;
+};
 
 class InitialConfig final : public admin::Readiness {
  public:
@@ -154,6 +176,10 @@ int serve(const ProxyOptions& options, const Start& start) {
   else if (start.bootstrap.ads)
     dynamic = make_bootstrap_ads(*server, *resolver, start.bootstrap, {});
   if (!dynamic) return fail(dynamic.error());
+
+  FileSecretSink file_secrets(*server, dynamic->get());
+  xds::client::SecretFiles secret_files(loop, *start.bootstrap.static_resources, file_secrets);
+  secret_files.start();
 
   const InitialConfig readiness(dynamic->get());
   auto admin = admin::make_admin_server(

@@ -3,6 +3,7 @@
 #include <envoy/admin/v3/config_dump.pb.h>
 #include <envoy/admin/v3/config_dump_shared.pb.h>
 #include <envoy/config/bootstrap/v3/bootstrap.pb.h>
+#include <envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.pb.h>
 #include <google/protobuf/util/json_util.h>
 
 #include "proxy/config/matcher.h"
@@ -14,6 +15,7 @@ namespace {
 
 namespace admin = envoy::admin::v3;
 using envoy::config::bootstrap::v3::Bootstrap;
+using envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager;
 using google::protobuf::Any;
 using google::protobuf::Message;
 using google::protobuf::Timestamp;
@@ -77,6 +79,10 @@ class Dump {
 
   admin::RoutesConfigDump routes() const {
     admin::RoutesConfigDump out;
+    for (const auto& listener : bootstrap_.static_resources().listeners()) {
+      for (const auto& chain : listener.filter_chains()) add_static_routes(chain, out);
+      add_static_routes(listener.default_filter_chain(), out);
+    }
     each(kRouteType, [&](const std::string&, const ResourceState& state) {
       auto& entry = *out.add_dynamic_route_configs();
       entry.set_version_info(state.version);
@@ -117,6 +123,18 @@ class Dump {
   }
 
  private:
+  // Route tables that stand inside of a listener of the file.
+  void add_static_routes(const envoy::config::listener::v3::FilterChain& chain, admin::RoutesConfigDump& out) const {
+    for (const auto& filter : chain.filters()) {
+      if (content_type(filter.typed_config()) != HttpConnectionManager::descriptor()->full_name()) continue;
+      const auto manager = unpack<HttpConnectionManager>(filter.typed_config());
+      if (!manager || !manager->has_route_config() || !wanted(manager->route_config().name())) continue;
+      auto& entry = *out.add_static_route_configs();
+      entry.mutable_route_config()->PackFrom(manager->route_config());
+      set_time(*entry.mutable_last_updated(), started_);
+    }
+  }
+
   bool wanted(const std::string& name) const { return names_ == nullptr || names_->matches(name); }
 
   template <class Visit>

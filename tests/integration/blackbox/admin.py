@@ -32,9 +32,13 @@ static_resources:
 
 
 def at(value, path):
-    """Follows a path as "a.b[].c"; a list step goes into the first element. Raises Failed where it ends."""
-    for step in path.replace("[]", ".[]").split("."):
-        if step == "[]":
+    """Follows a path as "a.b[].c[web].d"; [] is the first element, [web] that of the name. Raises Failed where it ends."""
+    for step in path.replace("[", ".[").split("."):
+        named = re.fullmatch(r"\[(.+)\]", step)
+        if named:
+            value = next((one for one in value if one.get("name") == named[1]), None)
+            check(value is not None, f"{path}: no element {step}")
+        elif step == "[]":
             check(isinstance(value, list) and value, f"{path}: no element at {step}")
             value = value[0]
         else:
@@ -79,9 +83,9 @@ PAGES = {
     "/server_info": {"version": str, "state": "LIVE", "uptime_current_epoch": str, "uptime_all_epochs": str,
                      "hot_restart_version": str, "command_line_options.concurrency": 1,
                      "command_line_options.config_path": str, "node.id": "the-id", "node.cluster": "the-cluster"},
-    "/listeners?format=json": {"listener_statuses[].name": "web",
-                               "listener_statuses[].local_address.socket_address.address": "127.0.0.1",
-                               "listener_statuses[].local_address.socket_address.port_value": int},
+    "/listeners?format=json": {"listener_statuses[web].name": "web",
+                               "listener_statuses[web].local_address.socket_address.address": "127.0.0.1",
+                               "listener_statuses[web].local_address.socket_address.port_value": int},
     "/clusters?format=json": {"cluster_statuses[].name": "a",
                               "cluster_statuses[].circuit_breakers.thresholds[].max_connections": 1024,
                               "cluster_statuses[].host_statuses[].address.socket_address.address": "127.0.0.1",
