@@ -14,6 +14,9 @@ namespace {
 constexpr size_t kProduceBudgetBytes = 256 * 1024;  // per flush: the unit in which bulk leaves
 constexpr size_t kEarlyBytesMax = 64 * 1024;        // pipelined behind an unfinished request, before reading stops
 constexpr Duration kMinute{60'000'000};
+// HTTP/1 in a drain: who sends a request within this time is told by its answer. A close at once would meet the
+// requests that are on their way.
+constexpr Duration kIdleDrainTime{1'000'000};
 
 class HttpConnection final : public Session,
                              public event::Flushable,
@@ -51,6 +54,7 @@ class HttpConnection final : public Session,
   void settle_end();
   void linger();
   void begin_drain();
+  void finish_drain();
   void finish(const Error& why);
   void leave_host();
   void watch_idleness();
@@ -174,6 +178,7 @@ void HttpConnection::feed(Chain& in) {
     stats().add(ids_.downstream_cx_max_requests_reached);
     begin_drain();
   }
+  if (draining_ && !http2_ && !drained_ && codec_->active_streams() > 0) finish_drain();
   if (fed) return;
   in.clear();
   stats().add(ids_.downstream_cx_protocol_error);
@@ -320,22 +325,30 @@ void HttpConnection::close() {
   finish(why);
 }
 
-// HTTP/1: `connection: close` on the next answer. HTTP/2: a GOAWAY that still takes streams, and later the last one.
+// HTTP/1: `connection: close` on the next answer, or the end where none is asked for. HTTP/2: a GOAWAY that still takes
+// streams, and later the last one.
 void HttpConnection::begin_drain() {
   if (draining_ || state_ != State::open) return;
   draining_ = true;
   stats().add(ids_.downstream_cx_drain_close);
-  codec_->start_drain(!http2_);
-  if (http2_) end_timer_.start_after(executor().timers, manager_.drain_timeout);
+  if (http2_) {
+    codec_->start_drain(false);
+    executor().dirty(*this);
+  } else if (codec_->active_streams() > 0) {
+    return finish_drain();
+  }
+  end_timer_.start_after(executor().timers, http2_ ? manager_.drain_timeout : kIdleDrainTime);
+}
+
+void HttpConnection::finish_drain() {
+  drained_ = true;
+  codec_->start_drain(true);
   executor().dirty(*this);
 }
 
 void HttpConnection::on_drain_step() {
   if (state_ == State::lingering) return on_linger_timeout();
-  if (state_ != State::open || drained_) return;
-  drained_ = true;
-  codec_->start_drain(true);
-  executor().dirty(*this);
+  if (state_ == State::open && !drained_) finish_drain();
 }
 
 void HttpConnection::on_linger_timeout() {

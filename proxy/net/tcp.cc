@@ -171,6 +171,7 @@ void TcpTransport::step() {
   if (!unread_.empty()) events_->on_bytes(unread_);
   if (eof_seen_ && !eof_shown_ && events_ != nullptr && pauses_ == 0 && handle_ != nullptr) {
     eof_shown_ = true;
+    note_reset_behind_fin();
     events_->on_eof();
   }
 }
@@ -265,11 +266,11 @@ void TcpTransport::shut_when_empty() {
 // === the end ===
 
 void TcpTransport::write_failed(int error) {
-  pipe_broke_ = error == EPIPE;
   break_off({Code::peer_reset, Side::local, Retry::never, error, "writing"});
 }
 
 void TcpTransport::break_off(const Error& why) {
+  pipe_broke_ = pipe_broke_ || why.os == EPIPE;
   acknowledged_ = acknowledged_bytes(fd());
   stop_reading();
   event::Flushable::unlink();
@@ -277,6 +278,15 @@ void TcpTransport::break_off(const Error& why) {
   output_.clear();
   handle_.reset();
   if (events_ != nullptr) events_->on_closed(why);
+}
+
+// What was written after the peer had closed is answered by a reset, which hides behind the FIN that is read first.
+void TcpTransport::note_reset_behind_fin() {
+  int error = 0;
+  socklen_t size = sizeof(error);
+  if (getsockopt(fd(), SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error != EPIPE) return;
+  pipe_broke_ = true;
+  acknowledged_ = acknowledged_bytes(fd());
 }
 
 // The kernel counts the SYN as one acknowledged byte, and the FIN too where one was sent.

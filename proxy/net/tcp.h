@@ -55,6 +55,7 @@ class TcpTransport final : public Transport, public event::Flushable, public eve
   static void on_alloc(uv_handle_t* handle, size_t suggested, uv_buf_t* buffer);
   static void on_read(uv_stream_t* stream, ssize_t count, const uv_buf_t* buffer);
   void written(int status);
+  void note_reset_behind_fin();
   void flush() override;  // of the executor: once per turn
   void step() override;   // shows what was held back while paused
   void read_done(ssize_t count);

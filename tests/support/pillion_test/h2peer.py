@@ -15,6 +15,11 @@ import h2.settings
 from .tcp import TcpServer, abort
 from .wire import Response, connect
 
+# A GOAWAY ends no stream that is open (RFC 9113 6.8); the library would refuse what comes on them.
+_TRANSITIONS = h2.connection.H2ConnectionStateMachine._transitions
+for _state in (h2.connection.ConnectionState.CLIENT_OPEN, h2.connection.ConnectionState.SERVER_OPEN):
+    _TRANSITIONS[_state, h2.connection.ConnectionInputs.RECV_GOAWAY] = (None, _state)
+
 WINDOW = 1 << 20
 
 

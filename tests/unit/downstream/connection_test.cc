@@ -169,13 +169,23 @@ TEST_CASE("connection: max_requests_per_connection tells the client with the las
   CHECK(edge.stat("downstream_cx_max_requests_reached") == 1);
 }
 
-TEST_CASE("connection: drain closes an idle connection") {
-  Edge edge;
-  edge.open(usual());
-  edge.ask(get("/d"));
-  edge.sessions.front().drain();
-  edge.turn();
-  CHECK(edge.wire.shut);
+TEST_CASE("connection: drain tells a client with its next answer, and closes where none is asked for") {
+  for (const bool asks : {true, false}) {
+    CAPTURE(asks);
+    Edge edge;
+    edge.open(usual());
+    edge.ask(get("/d"));
+    edge.sessions.front().drain();
+    edge.turn();
+    CHECK_FALSE(edge.wire.shut);
+    if (asks) {
+      CHECK(has(edge.ask(get("/d")), "connection: close"));
+    } else {
+      edge.pass(1100ms);
+    }
+    CHECK(edge.wire.shut);
+    CHECK(edge.stat("downstream_cx_drain_close") == 1);
+  }
 }
 
 TEST_CASE("connection: close and a broken transport leave nothing behind, also with a request under way") {
