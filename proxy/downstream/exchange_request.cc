@@ -161,7 +161,8 @@ route::AttemptOptions Exchange::attempt_options() const {
   options.append_x_forwarded_host = action_->append_x_forwarded_host;
   options.suppress_envoy_headers = context_.manager.suppress_envoy_headers;
   options.pick.priority = action_->priority;
-  options.pick.original_destination = record_.downstream_local;
+  // A connection that came to our own port has no other destination: it would come back to us.
+  if (context_.info.restored_destination) options.pick.original_destination = context_.info.local;
   options.per_try_timeout = timeouts_.per_try;
   options.per_try_idle_timeout = timeouts_.per_try_idle;
   if (retry_policy_ == nullptr) return options;
