@@ -87,6 +87,7 @@ class HttpConnection final : public Session,
   uint32_t requests_ = 0;
   State state_ = State::open;
   const bool http2_;
+  bool only_output_left_ = false;  // what idle_timer_ waits for: the client to take it
   bool draining_ = false;
   bool drained_ = false;  // the last word of the drain was said
   bool early_paused_ = false;
@@ -218,6 +219,7 @@ void HttpConnection::flush() {
     if (out.empty()) break;
     stats().add(ids_.downstream_cx_tx_bytes_total, out.size());
     transport_->write(std::move(out));
+    if (exchanges_.empty()) idle_timer_.stop();  // what is left moves: the time starts over
   }
   if (peer_ended_ && !eof_seen_) handle_eof();
   after_event();
@@ -386,16 +388,24 @@ void HttpConnection::retire(Exchange& exchange) {
 // === timers and counters ===
 
 void HttpConnection::watch_idleness() {
-  const bool idle = codec_->active_streams() == 0 && exchanges_.empty();
-  if (!idle || manager_.idle_timeout.count() == 0) {
+  // An exchange has its own timers, but it is over once the codec has all of its answer; a client that does not take
+  // that would hold it for ever.
+  const bool only_output_left = codec_->active_streams() > 0 || codec_->wants_produce();
+  const Duration limit = only_output_left ? manager_.stream_idle_timeout : manager_.idle_timeout;
+  if (!exchanges_.empty() || limit.count() == 0) {
     idle_timer_.stop();
-  } else if (!idle_timer_.is_armed()) {
-    idle_timer_.start_after(executor().timers, manager_.idle_timeout);
+  } else if (!idle_timer_.is_armed() || only_output_left != only_output_left_) {
+    idle_timer_.start_after(executor().timers, limit);
   }
+  only_output_left_ = only_output_left;
 }
 
 void HttpConnection::on_idle_timeout() {
   stats().add(ids_.downstream_cx_idle_timeout);
+  if (only_output_left_ || drained_) {
+    transport_->reset();
+    return finish({Code::stream_idle_timeout, Side::local, Retry::never, 0, "the client does not take its answer"});
+  }
   if (http2_) return begin_drain();
   linger();
 }
