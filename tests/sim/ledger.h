@@ -41,10 +41,10 @@ class Ledger {
   std::vector<RequestFacts> requests;  // by id
   RequestFacts& at(uint64_t id) { return requests.at(id); }
 
-  // Only the first of each kind is kept in words.
+  // Only the first few of each kind are kept in words.
   void violate(Invariant invariant, std::string what) {
     uint32_t& n = counts_[static_cast<size_t>(invariant)];
-    if (n++ == 0) violations.push_back(std::string(name_of(invariant)) + ": " + std::move(what));
+    if (n++ < 5) violations.push_back(std::string(name_of(invariant)) + ": " + std::move(what));
   }
   uint32_t count(Invariant invariant) const { return counts_[static_cast<size_t>(invariant)]; }
 

@@ -375,6 +375,7 @@ Reaction RandomWorld::react(Place& place, bool http2, const SeenRequest& seen) {
 void RandomWorld::on_fault() {
   if (is_calm_) return;
   fault_timer_.start_after(world_.network, about(options_.between_faults));
+  drop_silent_clients();
   uint32_t dice = static_cast<uint32_t>(random_.below(1000));
   const auto is = [&](uint32_t share) {
     const bool hit = dice < share;
@@ -404,8 +405,19 @@ void RandomWorld::on_fault() {
     stalled_->stall(true);
     return stall_timer_.start_after(world_.network, about(Duration{1'000'000}));
   }
-  if (is(options_.goaways)) return chance(500) ? place.origin->drain_all() : place.origin->close_all();
+  if (is(options_.goaways)) {
+    if (chance(300)) return workers_[random_.below(workers_.size())]->drain();
+    return chance(500) ? place.origin->drain_all() : place.origin->close_all();
+  }
   on_mood_change();
+}
+
+// A client does not wait for ever on a connection that says nothing; the proxy never hears of it.
+void RandomWorld::drop_silent_clients() {
+  for (const auto& client : clients_) {
+    LinkEnd* const end = client->link_end();
+    if (end != nullptr && !client->is_gone() && end->link().is_silent() && chance(300)) client->close(true);
+  }
 }
 
 void RandomWorld::on_mood_change() {

@@ -98,6 +98,7 @@ class RandomWorld {
   void allow(RequestFacts& facts, const config::RetryPolicy& policy) const;
   void on_request();
   void on_fault();
+  void drop_silent_clients();
   void on_mood_change();
   void on_update();
   void on_origin_stall_over();

@@ -33,6 +33,9 @@ class Worker final : public downstream::SessionHost, private upstream::TlsContex
     snapshot_ = snapshot;
     clusters.publish(std::move(snapshot));
   }
+  void drain() {
+    for (downstream::Session& session : sessions_) session.drain();
+  }
   bool has_sessions() { return !sessions_.empty(); }
 
   event::Executor& executor;
