@@ -145,6 +145,7 @@ class Exchange final : public event::Retirable,
   std::optional<config::RetryPolicy> merged_policy_;  // the configured one and what a trusted client asks for
   const config::RetryPolicy* retry_policy_ = nullptr;
   upstream::Cluster* cluster_ = nullptr;
+  upstream::ClusterPin cluster_pin_;  // between two tries no attempt keeps the cluster alive
   std::optional<route::RetryState> retry_;
   std::unique_ptr<route::Attempt> attempt_;
   std::vector<Address> tried_;  // endpoints of failed attempts, where the policy avoids them

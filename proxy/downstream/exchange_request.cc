@@ -117,6 +117,7 @@ bool Exchange::choose_cluster() {
           local_error(Code::no_cluster, "the route's cluster is not known"));
     return false;
   }
+  cluster_pin_ = upstream::ClusterPin(cluster_->context());
   executor().stats.add(context_.stats.rq_total);
   record_.cluster = cluster_->config().name;
   return true;

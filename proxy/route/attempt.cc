@@ -92,7 +92,7 @@ void Attempt::on_connection(upstream::Connection& connection) {
   request_slot_ =
       upstream::BreakerSlot::take(cluster_.counts(priority).requests, cluster_.limits(priority).requests_max);
   if (!request_slot_) {
-    cluster_.add_stat(cluster_.stats().upstream_rq_pending_overflow);
+    cluster_.add_stat(cluster_.stats().upstream_rq_active_overflow);
     return fail({Code::overflow, Side::local, Retry::never, 0, "circuit breaker: max_requests"});
   }
   state_ = State::open;

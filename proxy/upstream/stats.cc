@@ -39,6 +39,7 @@ constexpr Leaf kLeaves[] = {
     LEAF(upstream_rq_pending_total),
     GAUGE(upstream_rq_pending_active),
     LEAF(upstream_rq_pending_overflow),
+    LEAF(upstream_rq_active_overflow),
     LEAF(upstream_rq_pending_failure_eject),
     LEAF(upstream_rq_cancelled),
     LEAF(upstream_rq_timeout),

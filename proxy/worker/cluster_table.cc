@@ -29,7 +29,7 @@ void ClusterTable::publish(config::SnapshotPtr snapshot) {
       continue;
     }
     it->second.cluster->drain();
-    retired_.push_back({std::move(it->second.cluster), services_.executor.now()});
+    retired_.push_back(std::move(it->second.cluster));
     it = entries_.erase(it);
   }
   if (!retired_.empty()) sweep_timer_.start_after(services_.executor.timers, kSweepInterval);
@@ -57,8 +57,7 @@ upstream::Cluster* ClusterTable::find(std::string_view name) {
 }
 
 void ClusterTable::sweep() {
-  const Instant now = services_.executor.now();
-  std::erase_if(retired_, [&](const Retired& r) { return now - r.since >= kRetiredMin && r.cluster->is_drained(); });
+  std::erase_if(retired_, [](const std::unique_ptr<upstream::Cluster>& c) { return c->is_drained(); });
   if (!retired_.empty()) sweep_timer_.start_after(services_.executor.timers, kSweepInterval);
 }
 

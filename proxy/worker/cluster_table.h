@@ -31,8 +31,6 @@ class SharedClusters {
 class ClusterTable final : public upstream::ClusterManager {
  public:
   static constexpr Duration kSweepInterval{1'000'000};
-  // A request that waits for its next try refers to its cluster and is not seen by is_drained().
-  static constexpr Duration kRetiredMin{60'000'000};
 
   ClusterTable(upstream::Services& services, SharedClusters& shared) : services_(services), shared_(shared) {}
 
@@ -46,10 +44,6 @@ class ClusterTable final : public upstream::ClusterManager {
     std::unique_ptr<upstream::Cluster> cluster;
     std::shared_ptr<const config::EndpointAssignment> assignment;  // of EDS, as applied last
   };
-  struct Retired {
-    std::unique_ptr<upstream::Cluster> cluster;
-    Instant since;
-  };
   void apply_assignment(Entry& entry);
   void sweep();
 
@@ -57,7 +51,7 @@ class ClusterTable final : public upstream::ClusterManager {
   SharedClusters& shared_;
   config::SnapshotPtr snapshot_;
   std::map<std::string, Entry, std::less<>> entries_;
-  std::vector<Retired> retired_;
+  std::vector<std::unique_ptr<upstream::Cluster>> retired_;
   event::Timer sweep_timer_{event::Timer::bind<&ClusterTable::sweep>(this)};
 };
 

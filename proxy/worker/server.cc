@@ -27,8 +27,11 @@ class ServerImpl final : public Server, private SocketEvents {
   StatRegistry& registry() override { return registry_; }
 
   void publish(config::SnapshotPtr snapshot) override {
+    const bool serves_already = !snapshot_->listeners.empty();
     snapshot_ = std::move(snapshot);
     for (const auto& [name, listener] : snapshot_->listeners) open_logs(*listener);
+    // Who finds the first listeners open finds their logs too. Later a slow disk must not keep this thread.
+    if (!serves_already) logs_.flush();
     // The workers first: what a new socket accepts comes behind the configuration in their mailboxes.
     for (const auto& worker : workers_) worker->publish(snapshot_);
     sockets_.publish(snapshot_->listeners);

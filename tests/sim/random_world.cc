@@ -466,7 +466,7 @@ RandomResult RandomWorld::run() {
   const Instant last = world_.now() + 2 * kPatience;
   while (!all_ended() && world_.now() < last) turn(last);
   for (const auto& client : clients_) client->close(false);
-  advance(Duration{200'000'000});  // idle timeouts, and clusters that were replaced are kept a minute
+  advance(Duration{200'000'000});  // idle timeouts
   check_ends();
   check_nothing_left();
   result_.elapsed = world_.elapsed();

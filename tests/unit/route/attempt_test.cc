@@ -130,7 +130,8 @@ TEST_CASE("attempt: max_requests counts what runs, not what waits for a connecti
   REQUIRE(f.run_until([&] { return first.done() && second.done(); }));
   CHECK(first.status() == 200);
   CHECK(second.failure().code == Code::overflow);
-  CHECK(f.stat("upstream_rq_pending_overflow") == 1);
+  CHECK(f.stat("upstream_rq_active_overflow") == 1);
+  CHECK(f.stat("upstream_rq_pending_overflow") == 0);
   check_at_rest(f);
 }
 
