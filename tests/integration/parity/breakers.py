@@ -82,8 +82,10 @@ def case_retries(t):
 
 @case({"attempts": 6})
 def case_retry_budget(t):
-    """Four failures, a budget of two concurrent retries: the others keep the first answer."""
-    t["a"].script = [Answer(500, b"no")] * 4
+    """Four failures, a budget of two concurrent retries: the others keep the first answer.
+
+    The back-off may be as short as nothing: slow second answers keep the two retries under way."""
+    t["a"].script = [Answer(500, b"no")] * 4 + [Answer(200, b"x", delay_s=SLOW)] * 2
     seen = together(t, "/budget", 4, 0.02)
     return {"statuses": sorted(s["status"] for s in seen), "attempts": len(t["a"].seen)}
 
