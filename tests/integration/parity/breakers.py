@@ -84,8 +84,9 @@ def case_retries(t):
 def case_retry_budget(t):
     """Four failures, a budget of two concurrent retries: the others keep the first answer.
 
-    The back-off may be as short as nothing: slow second answers keep the two retries under way."""
-    t["a"].script = [Answer(500, b"no")] * 4 + [Answer(200, b"x", delay_s=SLOW)] * 2
+    The back-off may be as short as nothing: no failure comes before all four have asked, and slow second answers keep
+    the two retries under way."""
+    t["a"].script = [Answer(500, b"no", delay_s=SLOW)] * 4 + [Answer(200, b"x", delay_s=SLOW)] * 2
     seen = together(t, "/budget", 4, 0.02)
     return {"statuses": sorted(s["status"] for s in seen), "attempts": len(t["a"].seen)}
 
