@@ -4,8 +4,9 @@
 #include <memory>
 #include <vector>
 
+#include "proxy/admin/options.h"
 #include "proxy/admin/page.h"
-#include "proxy/admin/server.h"
+#include "proxy/worker/server.h"
 
 namespace pillion::admin {
 

@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "proxy/admin/pages.h"
-#include "proxy/admin/server_stats.h"
+#include "proxy/admin/process_stats.h"
 #include "proxy/admin/stats_format.h"
 #include "proxy/config/matcher.h"
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "proxy/admin/pages.h"
-#include "proxy/admin/server_stats.h"
+#include "proxy/admin/process_stats.h"
 #include "proxy/base/log.h"
 
 namespace pillion::admin {

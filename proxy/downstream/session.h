@@ -16,7 +16,7 @@
 #include "proxy/downstream/date.h"
 #include "proxy/downstream/server_first.h"
 #include "proxy/downstream/stats.h"
-#include "proxy/downstream/tunnel_stats.h"
+#include "proxy/downstream/tcp_stats.h"
 #include "proxy/event/executor.h"
 #include "proxy/net/tls.h"
 #include "proxy/upstream/cluster.h"

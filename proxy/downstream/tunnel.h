@@ -10,8 +10,8 @@
 #include <memory>
 
 #include "proxy/downstream/session.h"
+#include "proxy/downstream/tcp_stats.h"
 #include "proxy/downstream/tunnel_connect.h"
-#include "proxy/downstream/tunnel_stats.h"
 #include "proxy/event/timer_queue.h"
 
 namespace pillion::downstream {

@@ -165,6 +165,7 @@ void Attempt::on_response_head(http::ResponseHead&& h, bool end) {
 void Attempt::count_response(uint16_t status) const {
   const upstream::ClusterStats& stats = cluster_.stats();
   cluster_.add_stat(stats.upstream_rq_completed);
+  cluster_.context().count_status(status);
   switch (status / 100) {
     case 1: return cluster_.add_stat(stats.upstream_rq_1xx);
     case 2: return cluster_.add_stat(stats.upstream_rq_2xx);

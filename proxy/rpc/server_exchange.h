@@ -14,7 +14,7 @@
 #include "proxy/event/executor.h"
 #include "proxy/http/codec.h"
 #include "proxy/rpc/grpc_wire.h"
-#include "proxy/rpc/http_server.h"
+#include "proxy/rpc/handler.h"
 
 namespace pillion::rpc {
 

@@ -50,4 +50,12 @@ void ConnectionSlot::release() {
   pin_ = ClusterPin();
 }
 
+void ClusterContext::count_status(uint16_t status) {
+  for (const auto& [seen, id] : statuses) {
+    if (seen == status) return add_stat(id);
+  }
+  statuses.emplace_back(status, shared->status_counter(status));
+  add_stat(statuses.back().second);
+}
+
 }  // namespace pillion::upstream

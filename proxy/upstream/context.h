@@ -33,8 +33,9 @@ struct ClusterContext {
   Services& services;
   std::shared_ptr<const config::Cluster> config;
   std::shared_ptr<SharedCluster> shared;
-  size_t population = 0;  // endpoints of the cluster
-  uint32_t users = 0;     // pins: the cluster must not be destroyed
+  size_t population = 0;                              // endpoints of the cluster
+  uint32_t users = 0;                                 // pins: the cluster must not be destroyed
+  std::vector<std::pair<uint16_t, StatId>> statuses;  // the counters of those seen so far: few, so they are scanned
 
   event::Executor& executor() const { return services.executor; }
   const ClusterStats& stats() const { return shared->stats(); }
@@ -43,6 +44,7 @@ struct ClusterContext {
   void add_stat(StatId id, uint64_t n = 1) const { services.executor.stats.add(id, n); }
   void sub_stat(StatId id, uint64_t n = 1) const { services.executor.stats.sub(id, n); }
   void report(SharedEndpoint& endpoint, const Outcome& outcome) const;
+  void count_status(uint16_t status);  // 100..999
 };
 
 // Keeps a cluster that left the configuration alive while somebody still refers to it.

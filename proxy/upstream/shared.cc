@@ -15,7 +15,12 @@ const char* name_of(EjectionReason reason) {
 }
 
 SharedCluster::SharedCluster(std::string name, StatRegistry& registry, const std::string& stat_name)
-    : name_(std::move(name)), stats_(registry, stat_name) {}
+    : name_(std::move(name)), registry_(registry), stat_name_(stat_name), stats_(registry, stat_name) {}
+
+StatId SharedCluster::status_counter(uint16_t status) const {
+  const StatScope scope("cluster", "envoy_cluster_name", stat_name_);
+  return registry_.counter(scope.name("upstream_rq_" + std::to_string(status)));
+}
 
 std::shared_ptr<SharedEndpoint> SharedCluster::endpoint(const Address& address) {
   const std::lock_guard lock(mutex_);

@@ -68,6 +68,8 @@ class SharedCluster {
 
   const std::string& name() const { return name_; }
   const ClusterStats& stats() const { return stats_; }
+  // cluster.NAME.upstream_rq_<status>. Looks the name up under a lock: workers keep what they were given.
+  StatId status_counter(uint16_t status) const;
   std::array<BreakerCounts, 2>& breakers() { return breakers_; }
 
   // The shared half of an endpoint; kept alive by the workers' endpoints that refer to it.
@@ -95,6 +97,8 @@ class SharedCluster {
   void set_gauge(size_t ejected, StatSlab& slab);
 
   const std::string name_;
+  StatRegistry& registry_;
+  const std::string stat_name_;
   const ClusterStats stats_;
   std::array<BreakerCounts, 2> breakers_;
   std::atomic<uint64_t> generation_{1};

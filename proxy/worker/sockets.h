@@ -8,9 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "proxy/config/snapshot.h"
 #include "proxy/event/timer_queue.h"
 #include "proxy/net/listener.h"
-#include "proxy/worker/server.h"
+#include "proxy/worker/options.h"
 
 namespace pillion::worker {
 

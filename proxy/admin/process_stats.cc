@@ -1,4 +1,4 @@
-#include "proxy/admin/server_stats.h"
+#include "proxy/admin/process_stats.h"
 
 #include "proxy/admin/certificates.h"
 #include "proxy/admin/memory.h"
