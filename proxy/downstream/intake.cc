@@ -355,7 +355,10 @@ void Intake::succeed(std::unique_ptr<Session> successor) {
 
 void Intake::drain() {
   draining_ = true;
-  if (state_ == State::looking && !client_spoke_ && connect_ == nullptr) let_go(false);
+  // A request may be on its way: who says nothing for this long did not mean to.
+  if (state_ == State::looking && !client_spoke_ && connect_ == nullptr) {
+    timer_.start_after(services_.executor.timers, kDrainSilence);
+  }
 }
 
 void Intake::close() {

@@ -31,6 +31,7 @@ class Intake final : public Session,
   static constexpr size_t kLookBytesMax = 64 * 1024;  // what does not say by then what it is, is not known
   static constexpr Duration kSilence{20'000};
   static constexpr Duration kHandshakeTimeout{15'000'000};  // where transport_socket_connect_timeout is not set
+  static constexpr Duration kDrainSilence{1'000'000};
 
   Intake(Services& services, ConnectionInfo info, net::TransportPtr transport);
   ~Intake() override;

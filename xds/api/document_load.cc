@@ -78,7 +78,8 @@ std::expected<std::vector<Document>, ConfigError> parse_documents(std::string_vi
   try {
     return format == Format::json ? parse_json(text, name) : parse_yaml(text, name);
   } catch (const ParseStop& stop) {
-    return fail(stop.line, stop.reason);
+    // The YAML parser quotes single bytes, also of a longer character.
+    return fail(stop.line, stop.reason.substr(0, valid_utf8_prefix(stop.reason)));
   }
 }
 

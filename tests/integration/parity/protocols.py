@@ -48,6 +48,10 @@ def ask(t, down, up, answer=None, method="GET", body=None, headers=(), trailers=
         seen["headers"] = [h for h in seen["headers"] if h[0] != "transfer-encoding"]
     if "origin" in seen:
         seen["origin"]["headers"] = [h for h in seen["origin"]["headers"] if h != ["connection", "TE"]]
+        # Whether the end of an empty HTTP/2 body comes with its head is a matter of packets.
+        if body == b"" and down == "2":
+            framing = (["transfer-encoding", "chunked"], ["content-length", "0"])
+            seen["origin"]["headers"] = [h for h in seen["origin"]["headers"] if h not in framing]
     return seen
 
 

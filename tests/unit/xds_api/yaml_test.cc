@@ -373,6 +373,13 @@ TEST_CASE("yaml: files are read by name, and one that is not there says so") {
   CHECK(kind->line == 6);
 }
 
+TEST_CASE("yaml: an error that quotes a part of a character is still UTF-8") {
+  Bootstrap bootstrap;
+  const auto loaded = xds::load_text("node: \"\\\xc2\xb5\"\n", "x.yaml", bootstrap);
+  REQUIRE(!loaded);
+  CHECK(loaded.error().front().to_string() == "x.yaml:1: not YAML: unknown escape character: ");
+}
+
 TEST_CASE("yaml: what is wrong in several places is told at once, and the rest is read") {
   Bootstrap bootstrap;
   const auto loaded = xds::load_text(R"(node: {id: [n], clustr: c, cluster: good}
