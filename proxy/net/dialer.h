@@ -15,6 +15,10 @@ namespace pillion::net {
 
 class ClientTlsContext;  // net/tls.h: immutable, made once per secret version, shared by connections
 
+// What a client of HTTP offers by ALPN (RFC 7301) where its TLS context names nothing, as Envoy's pools do: without it
+// the peer could not tell HTTP from other bytes.
+enum class AlpnOffer : uint8_t { none, http11, http2, http2_or_http11 };
+
 struct DialOptions {
   Address remote;
   Address bind;                         // none = the kernel chooses; 127.0.0.6 marks inbound traffic as the proxy's
@@ -22,6 +26,7 @@ struct DialOptions {
   std::shared_ptr<const ClientTlsContext> tls;  // null = plain
   std::string sni;                              // overrides the context's when not empty
   std::string verify_host;                      // auto_san_validation: a DNS SAN that the peer must have; empty = none
+  AlpnOffer alpn_default = AlpnOffer::none;     // used if the context has no alpn_protocols
   bool tcp_keepalive = false;
 };
 

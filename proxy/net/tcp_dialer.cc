@@ -20,7 +20,8 @@ class TcpDial final : public Dial, HandshakeEvents, event::Steppable {
         deadline_(loop.now() + options.connect_timeout),
         tls_(options.tls),
         sni_(options.sni),
-        verify_host_(options.verify_host) {
+        verify_host_(options.verify_host),
+        alpn_default_(options.alpn_default) {
     if (const int error = start(options); error != 0) {
       error_ = -error;
       loop_.executor().ready(*this);  // an event never comes from inside dial()
@@ -62,9 +63,12 @@ class TcpDial final : public Dial, HandshakeEvents, event::Steppable {
       events_.on_dialed(std::move(transport));
       return;
     }
-    handshake_ = start_client_handshake(
-        loop_.executor(), std::move(transport), std::move(tls_),
-        {.sni = std::move(sni_), .verify_host = std::move(verify_host_), .timeout = deadline_ - loop_.now()}, *this);
+    handshake_ = start_client_handshake(loop_.executor(), std::move(transport), std::move(tls_),
+                                        {.sni = std::move(sni_),
+                                         .verify_host = std::move(verify_host_),
+                                         .alpn_default = alpn_default_,
+                                         .timeout = deadline_ - loop_.now()},
+                                        *this);
   }
   void on_handshaken(TransportPtr transport) override { events_.on_dialed(std::move(transport)); }
   void on_handshake_failed(const Error& why, std::string_view detail) override { events_.on_dial_failed(why, detail); }
@@ -85,6 +89,7 @@ class TcpDial final : public Dial, HandshakeEvents, event::Steppable {
   std::shared_ptr<const ClientTlsContext> tls_;
   std::string sni_;
   std::string verify_host_;
+  AlpnOffer alpn_default_;
   std::unique_ptr<Handshake> handshake_;
   int error_ = 0;
 };

@@ -15,6 +15,7 @@
 #include "proxy/base/tls_material.h"
 #include "proxy/config/tls.h"
 #include "proxy/event/executor.h"
+#include "proxy/net/dialer.h"
 #include "proxy/net/transport.h"
 
 namespace pillion::net {
@@ -52,6 +53,7 @@ class Handshake {
 struct ClientHandshakeOptions {
   std::string sni;          // overrides the context's when not empty
   std::string verify_host;  // auto_san_validation: a DNS SAN that the peer must have; empty = none asked
+  AlpnOffer alpn_default = AlpnOffer::none;  // used if the context has no alpn_protocols
   Duration timeout{5'000'000};
 };
 

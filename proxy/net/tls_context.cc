@@ -275,7 +275,8 @@ std::expected<std::shared_ptr<const ClientTlsContext>, std::string> make_client_
   }
   SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
   SSL_CTX_sess_set_new_cb(ctx, on_new_session);
-  return std::make_shared<const ClientTlsContext>(std::move(*made), judge_for(config, secrets), config.sni);
+  return std::make_shared<const ClientTlsContext>(std::move(*made), judge_for(config, secrets), config.sni,
+                                                  !config.alpn.empty());
 }
 
 // === sessions ===

@@ -56,13 +56,15 @@ class ServerTlsContext : public TlsContextBase {
 
 class ClientTlsContext : public TlsContextBase {
  public:
-  ClientTlsContext(SslCtxPtr ctx, PeerJudge judge, std::string sni)
-      : TlsContextBase(std::move(ctx), std::move(judge)), sni_(std::move(sni)) {}
+  ClientTlsContext(SslCtxPtr ctx, PeerJudge judge, std::string sni, bool offers_alpn)
+      : TlsContextBase(std::move(ctx), std::move(judge)), sni_(std::move(sni)), offers_alpn_(offers_alpn) {}
   const std::string& sni() const { return sni_; }
+  bool offers_alpn() const { return offers_alpn_; }  // names of its own; else the dial may bring some
   SessionCache& sessions() const { return sessions_; }
 
  private:
   std::string sni_;
+  bool offers_alpn_;
   mutable SessionCache sessions_;
 };
 

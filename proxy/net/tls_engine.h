@@ -6,6 +6,7 @@
 #include <string>
 
 #include "proxy/base/chain.h"
+#include "proxy/net/dialer.h"
 #include "proxy/net/tls_context.h"
 #include "proxy/net/tls_openssl.h"
 #include "proxy/net/transport.h"
@@ -21,6 +22,7 @@ class TlsEngine {
   TlsEngine(ChunkPool& pool, std::shared_ptr<const ServerTlsContext> context);
   TlsEngine(ChunkPool& pool, std::shared_ptr<const ClientTlsContext> context, std::string sni, std::string verify_host,
             const std::string& peer_address);
+  void offer_alpn(AlpnOffer offer);  // before handshake(), of a client
   TlsEngine(const TlsEngine&) = delete;
   TlsEngine& operator=(const TlsEngine&) = delete;
   ~TlsEngine();

@@ -17,6 +17,16 @@ http::CodecLimits limits_of(const config::Cluster& c) {
   return limits;
 }
 
+net::AlpnOffer alpn_of(config::Cluster::Protocol protocol) {
+  switch (protocol) {
+    case config::Cluster::Protocol::http2: return net::AlpnOffer::http2;
+    case config::Cluster::Protocol::automatic: return net::AlpnOffer::http2_or_http11;
+    case config::Cluster::Protocol::http1:
+    case config::Cluster::Protocol::downstream: break;  // resolved by who asks for the pool
+  }
+  return net::AlpnOffer::http11;
+}
+
 }  // namespace
 
 // A connection that is being made. Its slot passes to the connection.
@@ -131,8 +141,9 @@ Expected<void> Pool::dial_for_waiters() {
 }
 
 Expected<void> Pool::dial_one(uint32_t priority) {
-  const Expected<net::DialOptions> options = target_.dial_options(server_name_);
+  Expected<net::DialOptions> options = target_.dial_options(server_name_);
   if (!options) return std::unexpected(options.error());
+  options->alpn_default = alpn_of(protocol_);
   BreakerSlot breaker = BreakerSlot::take_over_limit(context().counts(priority).connections);
   ConnectionSlot slot(context(), target_.shared_pointer(), std::move(breaker));
   PendingDial& dial = dials_.push_back(std::make_unique<PendingDial>(*this, std::move(slot)));

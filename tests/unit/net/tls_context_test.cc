@@ -186,6 +186,29 @@ TEST_CASE("tls: ALPN follows the server's order, and no overlap is no ALPN") {
   CHECK(w.server.transport->tls()->sni == "dial");
 }
 
+TEST_CASE("tls: what a dial offers by ALPN counts where the context names nothing") {
+  struct Case {
+    net::AlpnOffer offer;
+    std::vector<std::string> own;
+    const char* agreed;
+  };
+  for (const Case& c : std::vector<Case>{{net::AlpnOffer::none, {}, ""},
+                                         {net::AlpnOffer::http11, {}, "http/1.1"},
+                                         {net::AlpnOffer::http2, {}, "h2"},
+                                         {net::AlpnOffer::http2_or_http11, {}, "h2"},
+                                         {net::AlpnOffer::http2, {"http/1.1"}, "http/1.1"}}) {
+    Plan server = mutual(web());
+    server.config.alpn = {"h2", "http/1.1"};
+    Plan client = mutual(cart());
+    client.config.alpn = c.own;
+    World w;
+    w.connect(server, client, {.alpn_default = c.offer});
+    REQUIRE(w.is_up());
+    CHECK(w.client.transport->tls()->alpn == c.agreed);
+    CHECK(w.server.transport->tls()->alpn == c.agreed);
+  }
+}
+
 TEST_CASE("tls: an RSA and an ECDSA certificate serve the clients that know only one of them") {
   Plan server = mutual(web());
   server.config.version_max = 0x0303;
