@@ -108,6 +108,7 @@ struct Cluster {
   std::shared_ptr<const TlsContext> tls;             // the transport socket; null = plain text
   std::vector<TransportSocketMatch> socket_matches;  // first match wins, then `tls`
   Address bind;
+  std::vector<Address> extra_binds;  // used for an endpoint of another family than `bind`
   bool tcp_keepalive = false;
   uint32_t tcp_keepalive_probes = 0;  // 0 = the system's, as in the next two
   uint32_t tcp_keepalive_time_s = 0;

@@ -4,6 +4,19 @@
 
 namespace pillion::upstream {
 
+namespace {
+
+// The first source address of the endpoint's family; the cluster's own where none is, which fails and says so.
+const Address& source_of(const config::Cluster& cluster, const Address& remote) {
+  if (cluster.bind.is_none() || cluster.bind.family() == remote.family()) return cluster.bind;
+  for (const Address& extra : cluster.extra_binds) {
+    if (extra.family() == remote.family()) return extra;
+  }
+  return cluster.bind;
+}
+
+}  // namespace
+
 DialTarget::DialTarget(ClusterContext& context, std::shared_ptr<const config::Endpoint> config,
                        std::shared_ptr<SharedEndpoint> shared)
     : context_(context), config_(std::move(config)), shared_(std::move(shared)), tls_(match_socket(*config_)) {}
@@ -30,7 +43,7 @@ Expected<net::DialOptions> DialTarget::dial_options(const ServerName& server_nam
   const config::Cluster& cluster = *context_.config;
   net::DialOptions options;
   options.remote = address();
-  options.bind = cluster.bind;
+  options.bind = source_of(cluster, options.remote);
   options.connect_timeout = cluster.connect_timeout;
   options.tcp_keepalive = cluster.tcp_keepalive;
   if (tls_ == nullptr) return options;

@@ -244,6 +244,13 @@ void bind_inbound(cluster::Cluster& out, bool v6) {
   source.set_port_value(0);
 }
 
+// Of a pod with addresses of both families: which one a connection needs follows from where it goes.
+void bind_inbound_other(cluster::Cluster& out, bool v6) {
+  auto& source = *out.mutable_upstream_bind_config()->add_extra_source_addresses()->mutable_address();
+  source.set_address(v6 ? kInboundBindV4 : kInboundBindV6);
+  source.set_port_value(0);
+}
+
 }  // namespace
 
 void add_common_clusters(const Scope& scope, ResourceSet& out) {
@@ -255,7 +262,10 @@ void add_common_clusters(const Scope& scope, ResourceSet& out) {
   // Kept where egress is denied too: headless endpoints without a sidecar are known, and are reached through it.
   out.add(kClusterType, kPassthroughCluster, original_dst_cluster(kPassthroughCluster));
   cluster::Cluster inbound = original_dst_cluster(kInboundPassthroughCluster);
-  bind_inbound(inbound, !scope.node.ips.empty() && scope.node.ips.front().contains(':'));
+  const bool v6 = !scope.node.ips.empty() && scope.node.ips.front().contains(':');
+  bind_inbound(inbound, v6);
+  const bool both = std::ranges::any_of(scope.node.ips, [v6](const std::string& ip) { return ip.contains(':') != v6; });
+  if (both) bind_inbound_other(inbound, v6);
   out.add(kClusterType, kInboundPassthroughCluster, inbound);
 }
 

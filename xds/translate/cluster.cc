@@ -116,6 +116,10 @@ void set_connections(Context& cx, const cluster::Cluster& in, Cluster& out) {
     const auto at = cx.field("upstream_bind_config");
     const auto in_address = cx.field("source_address");
     out.bind = to_address(cx, in.upstream_bind_config().source_address());
+    for (const auto& extra : in.upstream_bind_config().extra_source_addresses()) {
+      const auto in_extra = cx.field("extra_source_addresses");
+      out.extra_binds.push_back(to_address(cx, extra.address()));
+    }
   }
   if (in.upstream_connection_options().has_tcp_keepalive()) {
     const auto& keepalive = in.upstream_connection_options().tcp_keepalive();

@@ -212,7 +212,8 @@ constexpr auto kRead = std::to_array<KnownFields>({
      "enforcing_failure_percentage_local_origin max_ejection_time max_ejection_time_jitter always_eject_one_host"},
     {"envoy.config.cluster.v3.UpstreamConnectionOptions", "tcp_keepalive"},
     {"envoy.config.core.v3.TcpKeepalive", "keepalive_probes keepalive_time keepalive_interval"},
-    {"envoy.config.core.v3.BindConfig", "source_address"},
+    {"envoy.config.core.v3.BindConfig", "source_address extra_source_addresses"},
+    {"envoy.config.core.v3.ExtraSourceAddress", "address"},
     {"envoy.config.core.v3.UpstreamHttpProtocolOptions", "auto_sni auto_san_validation"},
     {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
      "common_http_protocol_options upstream_http_protocol_options explicit_http_config "

@@ -67,6 +67,18 @@ TEST_CASE("pool: ALPN decides where the protocol is automatic, and HTTP/1 gets a
   }
 }
 
+TEST_CASE("pool: connections come from the source address of the endpoint's family") {
+  config::Cluster c;
+  c.bind = *Address::parse_ip("127.0.0.6", 0);
+  c.extra_binds = {*Address::parse_ip("::6", 0)};
+  PoolFixture f(c, {"10.0.0.1:80", "[fd00::1]:80"});
+  for (const auto& endpoint : f.cluster->endpoints()) {
+    const auto options = endpoint->target().dial_options({});
+    REQUIRE(options.has_value());
+    CHECK(options->bind.to_string() == (options->remote.ip().contains(':') ? "[::6]:0" : "127.0.0.6:0"));
+  }
+}
+
 TEST_CASE("pool: who waits is served in the order of asking, as connections come free") {
   PoolFixture f(limited(1, 10));
   f.origins[0]->script = [](const sim::SeenRequest&) { return sim::Reaction{.delay = Duration{10'000}}; };

@@ -285,6 +285,29 @@ TEST_CASE("translate: inbound chains follow the mode and the port") {
   }
 }
 
+TEST_CASE("translate: the inbound source address is of the family that a connection goes to") {
+  struct Case {
+    std::vector<std::string> ips;
+    const char* source;
+    const char* extra;
+  };
+  for (const Case& c : std::vector<Case>{{{"10.77.0.2"}, "127.0.0.6", ""},
+                                         {{"fd77::2"}, "::6", ""},
+                                         {{"10.77.0.2", "fd77::2"}, "127.0.0.6", "::6"},
+                                         {{"fd77::2", "10.77.0.2"}, "::6", "127.0.0.6"}}) {
+    CAPTURE(c.ips.front());
+    NodeClass pod = node("web", "", "");
+    pod.ips = c.ips;
+    const auto set = translate(*shop(), pod, {});
+    CHECK(explained(*set) == "");
+    const auto bind = message_of<Cluster>(*set, kClusterType, "InboundPassthroughCluster").upstream_bind_config();
+    CHECK(bind.source_address().address() == c.source);
+    std::string extra;
+    for (const auto& e : bind.extra_source_addresses()) extra += e.address().address();
+    CHECK(extra == c.extra);
+  }
+}
+
 TEST_CASE("translate: a headless service is one listener per pod, each reached by its own address") {
   const auto model =
       model_of(service_yaml("db", "{clusterIP: None, selector: {app: db}, ports: [{name: tcp, port: 5432}]}") +

@@ -99,11 +99,14 @@ TEST_CASE("cluster: EDS by ADS, ORIGINAL_DST with its balancing") {
   CHECK(eds->inline_endpoints == nullptr);
   const auto dst = good(
       "{name: a, type: ORIGINAL_DST, lb_policy: CLUSTER_PROVIDED, original_dst_lb_config: {use_http_header: true, "
-      "upstream_port_override: 81}, upstream_bind_config: {source_address: {address: 127.0.0.6, port_value: 0}}}");
+      "upstream_port_override: 81}, upstream_bind_config: {source_address: {address: 127.0.0.6, port_value: 0}, "
+      "extra_source_addresses: [{address: {address: '::6', port_value: 0}}]}}");
   CHECK(dst->type == Cluster::Type::original_dst);
   CHECK(dst->original_dst_use_header);
   CHECK(dst->original_dst_port_override == 81);
   CHECK(dst->bind.to_string() == "127.0.0.6:0");
+  REQUIRE(dst->extra_binds.size() == 1);
+  CHECK(dst->extra_binds[0].to_string() == "[::6]:0");
 }
 
 TEST_CASE("cluster: balancing in either spelling") {
