@@ -88,8 +88,10 @@ std::expected<Start, std::string> start_from_control_plane(const ProxyOptions& o
     if (!address) return std::unexpected(std::string(flag) + ": \"" + *text + "\" is not IP:PORT");
     list->push_back(*address);
   }
+  const bool has_v6 = (environment("POD_IP") + environment("POD_IPS")).contains(':');  // status.podIPs, by comma
   for (const uint16_t port : {xds::control::kOutboundPort, xds::control::kInboundPort}) {
     start.capture.push_back(*Address::parse_ip("0.0.0.0", port));
+    if (has_v6) start.capture.push_back(*Address::parse_ip("::", port));
   }
   return start;
 }
