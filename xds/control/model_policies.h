@@ -80,7 +80,7 @@ enum class MtlsMode : uint8_t { permissive, strict };
 struct AccessLog {
   bool enabled = true;
   std::string path = "/dev/stdout";
-  std::optional<std::string> text;                        // neither: the proxy's default format
+  std::optional<std::string> text;                        // neither: the mesh's own line
   std::vector<std::pair<std::string, std::string>> json;  // key to format
 };
 

@@ -13,18 +13,26 @@ namespace pillion::xds::control {
 
 namespace {
 
+// Envoy's own line, and behind it what a mesh has to explain: where the caller wanted to go, where that was sent
+// (BlackHoleCluster: egress to unknown destinations is denied), and why it failed.
+constexpr const char* kAccessLogText =
+    "[%START_TIME%] \"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%\" %RESPONSE_CODE% "
+    "%RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% %DURATION% %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% "
+    "\"%REQ(X-FORWARDED-FOR)%\" \"%REQ(USER-AGENT)%\" \"%REQ(X-REQUEST-ID)%\" \"%REQ(:AUTHORITY)%\" "
+    "\"%UPSTREAM_HOST%\" \"%DOWNSTREAM_LOCAL_ADDRESS%\" \"%UPSTREAM_CLUSTER%\" \"%RESPONSE_CODE_DETAILS%\" "
+    "\"%UPSTREAM_TRANSPORT_FAILURE_REASON%\"\n";
 constexpr uint32_t kMaxRequestHeadersKb = 96;  // generous: applications with large cookies are common
 
 namespace loggers = envoy::extensions::access_loggers;
 
 template <class Log>
 void set_format(const AccessLog& log, Log& out) {
-  if (log.text) {
-    out.mutable_log_format()->mutable_text_format_source()->set_inline_string(*log.text);
-  } else if (!log.json.empty()) {
-    auto& fields = *out.mutable_log_format()->mutable_json_format()->mutable_fields();
-    for (const auto& [key, format] : log.json) fields[key].set_string_value(format);
+  if (log.json.empty()) {
+    out.mutable_log_format()->mutable_text_format_source()->set_inline_string(log.text.value_or(kAccessLogText));
+    return;
   }
+  auto& fields = *out.mutable_log_format()->mutable_json_format()->mutable_fields();
+  for (const auto& [key, format] : log.json) fields[key].set_string_value(format);
 }
 
 template <class Log, class Filter>
