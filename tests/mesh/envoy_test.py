@@ -8,18 +8,16 @@ Needs root (or subordinate uids), iptables and Envoy (make deps-test). The netwo
 import json
 import os
 import shutil
-import subprocess
 import sys
-import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-sys.path.insert(0, os.path.join(ROOT, "examples", "shop", "demo"))
+sys.path.insert(0, os.path.join(ROOT, "tests", "support"))
 
-from world import GATEWAY, PROXY_UID, Machine, Pod, run, wait_for  # noqa: E402
+from pillion_test.mesh import (GATEWAY, PILLION, PROXY_UID, Machine, Pod, run, run_in_own_machine,  # noqa: E402
+                               wait_for)
 
-PILLION = os.environ.get("PILLION_BIN", os.path.join(ROOT, "build", "pillion"))
 ENVOY = os.environ.get("ENVOY_BIN") or os.path.join(
     os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "pillion", "envoy", "envoy")
 SHOP = os.path.join(ROOT, "examples", "shop")
@@ -163,14 +161,7 @@ def main():
         if not os.access(program, os.X_OK):
             print(f"FAIL {program} is not there")
             return 1
-    work = tempfile.mkdtemp(prefix="pillion-envoy-")
-    os.chmod(work, 0o755)
-    user = [] if os.getuid() == 0 else ["--user", "--map-root-user", "--map-auto"]
-    try:
-        return subprocess.run(["unshare", *user, "--net", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc",
-                               sys.executable, os.path.abspath(__file__), "--inside", work], check=False).returncode
-    finally:
-        subprocess.run(["unshare", *user, "rm", "-rf", work], check=False)
+    return run_in_own_machine(__file__)
 
 
 if __name__ == "__main__":

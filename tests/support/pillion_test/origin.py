@@ -171,12 +171,12 @@ class HttpOrigin(TcpServer):
 
     expected_errors = (OSError, ValueError, ProtocolError)
 
-    def __init__(self, name, default=None, tls=None, close_after=0):
+    def __init__(self, name, default=None, tls=None, close_after=0, **listen):
         self.default = default or Echo()
         self.close_after = close_after
         self._guard = threading.Lock()
         self.clear()
-        super().__init__(name=name, tls=tls)
+        super().__init__(name=name, tls=tls, **listen)
 
     def clear(self):
         """Forgets the script and what was seen; open connections stay."""

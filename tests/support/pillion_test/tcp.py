@@ -34,7 +34,7 @@ def abort(sock):
 
 
 class TcpServer:
-    """Listens on a port of its own and calls `handler(sock)` in a thread for each connection.
+    """Listens on `port` (0: one of its own) and calls `handler(sock)` in a thread for each connection.
 
     `accepted` counts connections; `addresses` are the peers' addresses. `tls` is an ssl.SSLContext of the server side.
     A handler that raises an OSError ends its connection only.
@@ -42,7 +42,7 @@ class TcpServer:
 
     expected_errors = (OSError, ValueError)
 
-    def __init__(self, handler=None, name="tcp", host="127.0.0.1", tls=None):
+    def __init__(self, handler=None, name="tcp", host="127.0.0.1", tls=None, port=0):
         self.name = name
         self.tls = tls
         if handler:
@@ -51,7 +51,8 @@ class TcpServer:
         self._sockets = set()
         self._lock = threading.Lock()
         self._closed = False
-        self._listener = socket.create_server((host, 0), backlog=512)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listener = socket.create_server((host, port), family=family, backlog=512, dualstack_ipv6=host == "::")
         self.host, self.port = self._listener.getsockname()[:2]
         threading.Thread(target=self._accept, daemon=True).start()
 
