@@ -64,9 +64,10 @@ void Sockets::publish(const config::Table<config::Listener>& listeners) {
   }
   // Capture ports wait for the first configuration that has listeners.
   if (listeners.empty()) return;
-  std::erase_if(sockets_, [](const auto& entry) {
+  std::erase_if(sockets_, [this](const auto& entry) {
     Socket& socket = *entry.second;
     if (socket.used) return false;
+    drop_held(socket);
     if (socket.listener != nullptr && socket.target != nullptr) socket.listener->accept_waiting();
     return true;
   });
@@ -117,6 +118,15 @@ void Sockets::hand_over(Socket& socket) {
   for (const Held& one : held) events_.on_accepted(one.fd, socket.target);
 }
 
+// The configuration has no listener for them. The socket ends, and its address must not stand for another one's.
+void Sockets::drop_held(Socket& socket) {
+  const auto found = held_.find(&socket);
+  if (found == held_.end()) return;
+  for (const Held& one : found->second) ::close(one.fd);
+  held_count_ -= found->second.size();
+  held_.erase(found);
+}
+
 void Sockets::on_held_look() {
   for (auto& [socket, held] : held_) {
     while (!held.empty() && loop_.now() - held.front().since > options_.held_time_max) {
@@ -140,6 +150,7 @@ void Sockets::drain(bool inbound_only) {
   std::erase_if(sockets_, [this](const auto& entry) {
     Socket& socket = *entry.second;
     if (socket.target == nullptr ? drained_ != Drained::all : !is_drained(*socket.target)) return false;
+    drop_held(socket);
     if (socket.listener != nullptr && socket.target != nullptr) socket.listener->accept_waiting();
     return true;
   });

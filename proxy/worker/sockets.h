@@ -55,6 +55,7 @@ class Sockets {
   Socket& open(const std::string& key, const Address& address, const config::Listener* listener);
   void on_accept(Socket& socket, int fd);
   void hand_over(Socket& socket);
+  void drop_held(Socket& socket);
   void on_held_look();
   bool is_drained(const config::Listener& listener) const;
 

@@ -302,6 +302,33 @@ TEST_CASE("server: connections that come before the configuration are held and t
   close(early);
 }
 
+TEST_CASE("server: held connections that no listener of the configuration wants are closed") {
+  Origin origin(serve_echo);
+  const Address capture = *Address::parse_ip("127.0.0.1", Origin(serve_echo).address().port());
+  const Address other = *Address::parse_ip("127.0.0.2", capture.port());
+  Fixture f({.concurrency = 1, .seed = 3, .bind_at_start = {capture, other}});
+  f.add_cluster("echo", origin.address());
+  f.add_listener("capture", {tcp_chain("echo")}, false);
+  auto listener = std::make_shared<config::Listener>(*f.next.listeners["capture"]);
+  listener->addresses = {capture};
+  f.next.listeners["capture"] = listener;
+  int unwanted = -1;
+  f.run([&] {
+    unwanted = connected(other);
+    REQUIRE(unwanted >= 0);
+    const int early = connected(capture);
+    REQUIRE(early >= 0);
+    close(early);
+  });
+  f.publish();
+  f.run([&] {
+    char byte = 0;
+    const ssize_t n = recv(unwanted, &byte, 1, 0);
+    CHECK((n == 0 || (n < 0 && errno == ECONNRESET)));
+  });
+  close(unwanted);
+}
+
 TEST_CASE("server: draining refuses new connections of inbound listeners and lets tunnels and outbound go on") {
   Origin origin(serve_echo);
   Fixture f;
