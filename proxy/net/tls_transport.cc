@@ -129,7 +129,10 @@ bool TlsTransport::send_pending() {
 }
 
 void TlsTransport::send_ciphertext() {
-  if (!engine_->cipher_out.empty()) lower_->write(std::move(engine_->cipher_out));
+  if (engine_->cipher_out.empty()) return;
+  lower_->write(std::move(engine_->cipher_out));
+  // What encryption adds may cross the limit that the plaintext had not reached; the writer that now stops waits too.
+  if (is_congested()) above_high_ = true;
 }
 
 void TlsTransport::on_writable() {

@@ -2,11 +2,13 @@
 
 import random
 import socket
+import ssl
 import struct
+import tempfile
 import threading
 import time
 
-from pillion_test import Answer, Http1Client, HttpOrigin, Raw, TcpServer, connect, reset_socket, wait_for
+from pillion_test import Answer, Http1Client, HttpOrigin, Raw, TcpServer, certs, connect, reset_socket, wait_for
 from pillion_test.h2peer import H2Client, H2Origin
 from pillion_test.tcp import abort
 
@@ -459,3 +461,117 @@ def ends_under_load():
         wait_for(lambda: s.proxy.process.poll() is not None, 20, what="the proxy to end")
         equal(s.proxy.process.returncode, 0, s.proxy.complaint())
         return f"{done[0]} requests"
+
+
+TLS = """
+admin: ${admin}
+static_resources:
+  listeners:
+  - {name: web, address: ${any}, filter_chains: [{filters: [HCM]}]}
+  - name: secure
+    address: ${any}
+    filter_chains:
+    - transport_socket:
+        name: envoy.transport_sockets.tls
+        typed_config:
+          ${tls_server}
+          common_tls_context:
+            alpn_protocols: [h2, http/1.1]
+            tls_certificates: [{certificate_chain: {filename: CERTS/server.crt}, private_key: {filename: CERTS/server.key}}]
+      filters: [HCM]
+  clusters:
+  - {name: a, connect_timeout: 1s, load_assignment: ${load:a}}
+  - name: two
+    connect_timeout: 1s
+    load_assignment: ${load:two}
+    transport_socket: {name: envoy.transport_sockets.tls, typed_config: {${tls_client}, common_tls_context: {}}}
+""".replace("HCM", HCM)
+
+
+def flights(rng):
+    """What a TLS client sends first, whole or harmed."""
+    context = certs.client_context(alpn=["h2"])
+    out = ssl.MemoryBIO()
+    try:
+        context.wrap_bio(ssl.MemoryBIO(), out).do_handshake()
+    except ssl.SSLWantReadError:
+        pass
+    hello = bytearray(out.read())
+    what = rng.randrange(4)
+    if what == 0:
+        return bytes(hello[:rng.randrange(len(hello))])
+    if what == 1:
+        hello[rng.randrange(len(hello))] ^= 1 << rng.randrange(8)
+    if what == 2:
+        return bytes(hello) + rng.randbytes(500)
+    return bytes(hello)
+
+
+@test("hostile TLS: handshakes that stop, harmed records, resets in mid-stream and a reader that stops")
+def tls():
+    rng = random.Random(11)
+    size = 100 << 20
+    with tempfile.TemporaryDirectory(prefix="pillion-hostile-") as directory:
+        server = certs.Authority(directory).issue("server", "DNS:server.test")
+
+        class Bulk(Answer):
+            def play(self, origin, conn, request):
+                conn.sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
+                for _ in range(size >> 16):
+                    conn.sock.sendall(b"x" * 65536)
+                return True
+        origins = {"a": HttpOrigin("a"), "two": HttpOrigin("two", tls=certs.server_context(*server))}
+        with Scene(TLS.replace("CERTS", directory), origins=origins) as s:
+            client = certs.client_context(alpn=["http/1.1"])
+            held_open = []
+            for turn in range(150):
+                sock = connect(s.port("secure"))
+                sock.settimeout(0.01)
+                try:
+                    sock.sendall(flights(rng))
+                    sock.recv(100)
+                    sock.sendall(rng.randbytes(100))
+                    sock.recv(1)
+                except OSError:
+                    pass
+                if turn % 3 == 0:
+                    reset_socket(sock)
+                elif turn % 3 == 1:
+                    sock.close()
+                else:
+                    held_open.append(sock)
+            # After a lawful handshake: bytes that are no record, below the TLS of the client.
+            for turn in range(30):
+                with connect(s.port("secure"), tls=client) as sock:
+                    sock.sendall(b"GET / HTTP/1.1\r\nHost: t\r\n" + b"\r\n" * (turn % 2))
+                    raw = socket.socket(fileno=sock.detach())
+                    raw.sendall(rng.choice([rng.randbytes(300), b"\x17\x03\x03\x40\x00" + b"z" * 100, b"\x15\x03\x03\0\2\1\0"]))
+                    if turn % 3:
+                        abort(raw)
+                    raw.close()
+            serves(s)
+            before = memory(s)
+            readers = []
+            for listener, path in (("secure", b"/"), ("secure", b"/two"), ("web", b"/two")):
+                s["a"].script, s["two"].script = [Bulk()], [Bulk()]
+                sock = connect(s.port(listener), tls=client if listener == "secure" else None)
+                sock.sendall(b"GET " + path + b" HTTP/1.1\r\nHost: t\r\n\r\n")
+                sock.recv(1000)
+                readers.append(sock)
+                time.sleep(0.4)
+            grown = memory(s) - before
+            check(grown < 48 << 20, f"memory grew by {grown >> 20} MB for three readers that stopped")
+            for sock in readers[1:]:
+                abort(sock)
+            got = 0
+            try:
+                while got < size - 1000 and (block := readers[0].recv(1 << 20)):
+                    got += len(block)
+            except TimeoutError:
+                pass
+            check(got >= size - 1000, f"the body of {size} bytes ended after {got}")
+            serves(s)
+            for sock in readers + held_open:
+                sock.close()
+            clean_end(s)
+            return f"memory grew by {grown >> 10} KB for three readers that stopped"

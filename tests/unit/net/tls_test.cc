@@ -146,6 +146,24 @@ TEST_CASE("tls: ten megabytes both ways at once, with a reader that stops") {
   CHECK(w.client_wire->bytes_written() < block.size() + block.size() / 500);
 }
 
+TEST_CASE("tls: whoever finds it congested is told of the end, also when encryption alone has crossed the limit") {
+  for (const size_t spare : {0u, 1u, 100u, 1000u}) {
+    CAPTURE(spare);
+    World w(16 * 1024);
+    w.connect(mutual(web()), mutual(cart()));
+    REQUIRE(w.is_up());
+    w.server.transport->pause_reading();
+    w.send(w.client, std::string(net::Transport::kWriteHighBytes - spare, 'x'));
+    CHECK(!w.client.transport->is_congested());
+    w.run();
+    REQUIRE(w.client.transport->is_congested());
+    w.server.transport->resume_reading();
+    w.run();
+    CHECK(!w.client.transport->is_congested());
+    CHECK(w.client.writables == 1);
+  }
+}
+
 TEST_CASE("tls: a session is resumed with the same context, and not with one that judges differently") {
   for (const int version : {0x0303, 0x0304}) {
     CAPTURE(version);
