@@ -148,6 +148,9 @@ void RandomWorld::check_nothing_held() {
   request_timer_.stop();
   if (stalled_ != nullptr) on_origin_stall_over();
   stall_timer_.stop();
+  // A planted bug may leave exchanges behind, and they hold clusters: as in the worker's own end, they go first.
+  for (const auto& worker : workers_) worker->close_sessions();
+  world_.settle();
   for (const auto& worker : workers_) worker->clusters.clear();
   world_.settle();
   for (const auto& worker : workers_) {

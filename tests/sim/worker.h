@@ -36,6 +36,9 @@ class Worker final : public downstream::SessionHost, private upstream::TlsContex
   void drain() {
     for (downstream::Session& session : sessions_) session.drain();
   }
+  void close_sessions() {
+    for (downstream::Session& session : sessions_) session.close();
+  }
   bool has_sessions() { return !sessions_.empty(); }
 
   event::Executor& executor;
