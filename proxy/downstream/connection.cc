@@ -179,7 +179,6 @@ void HttpConnection::feed(Chain& in) {
     stats().add(ids_.downstream_cx_max_requests_reached);
     begin_drain();
   }
-  if (draining_ && !http2_ && !drained_ && codec_->active_streams() > 0) finish_drain();
   if (fed) return;
   in.clear();
   stats().add(ids_.downstream_cx_protocol_error);
@@ -333,12 +332,8 @@ void HttpConnection::begin_drain() {
   if (draining_ || state_ != State::open) return;
   draining_ = true;
   stats().add(ids_.downstream_cx_drain_close);
-  if (http2_) {
-    codec_->start_drain(false);
-    executor().dirty(*this);
-  } else if (codec_->active_streams() > 0) {
-    return finish_drain();
-  }
+  codec_->start_drain(false);
+  executor().dirty(*this);
   end_timer_.start_after(executor().timers, http2_ ? manager_.drain_timeout : kIdleDrainTime);
 }
 
@@ -350,7 +345,10 @@ void HttpConnection::finish_drain() {
 
 void HttpConnection::on_drain_step() {
   if (state_ == State::lingering) return on_linger_timeout();
-  if (state_ == State::open && !drained_) finish_drain();
+  if (state_ != State::open || drained_) return;
+  // An answer under way may have begun before the drain, and says nothing of it: its client's next request is told.
+  if (!http2_ && codec_->active_streams() > 0) return end_timer_.start_after(executor().timers, kIdleDrainTime);
+  finish_drain();
 }
 
 void HttpConnection::on_linger_timeout() {

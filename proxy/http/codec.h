@@ -157,8 +157,8 @@ class Codec {
 
 class ServerCodec : public Codec {
  public:
-  // Graceful end. HTTP/1: `connection: close` on the next response. HTTP/2: GOAWAY(2^31-1), then with `last` the real
-  // one.
+  // Graceful end. HTTP/1: `connection: close` on the next response whose head is not out yet; with `last` also the end
+  // once nothing is asked. HTTP/2: GOAWAY(2^31-1), then with `last` the real one.
   virtual void start_drain(bool last) = 0;
 };
 

@@ -198,8 +198,9 @@ void H1Server::on_connection_lost(const Error& why) {
   if (ServerStreamEvents* user = std::exchange(user_, nullptr)) user->on_reset(why);
 }
 
-void H1Server::start_drain(bool) {
+void H1Server::start_drain(bool last) {
   draining_ = true;
+  last_ = last_ || last;
 }
 
 void H1Server::reset(Code) {
@@ -213,7 +214,7 @@ void H1Server::reset(Code) {
 
 void H1Server::detach() {
   if (head_sent_ && !out_over_ && !tunnel_) aborted_ = true;
-  if (!in_over_ || !out_over_ || close_ || tunnel_ || draining_) closing_ = true;
+  if (!in_over_ || !out_over_ || close_ || tunnel_) closing_ = true;
   retire_stream();
 }
 
@@ -227,7 +228,7 @@ void H1Server::retire_stream() {
 
 bool H1Server::is_finished() const {
   if (busy_ || !output_.empty()) return false;
-  return closing_ || ((eof_ || draining_) && !left_over_ && parser_.is_idle());
+  return closing_ || ((eof_ || last_) && !left_over_ && parser_.is_idle());
 }
 
 bool H1Server::is_output_finished() const {

@@ -84,7 +84,8 @@ class H1Server final : public ServerCodec, private ServerStream {
   bool closing_ = false;  // nothing more is read
   bool dead_ = false;     // nothing more can be written
   bool aborted_ = false;
-  bool draining_ = false;
+  bool draining_ = false;  // the next head says so
+  bool last_ = false;      // and an idle connection is over
   bool eof_ = false;
   bool left_over_ = false;  // the last feed() left bytes behind
 };

@@ -101,23 +101,31 @@ void Listener::resume() {
 
 void Listener::on_readable() {
   loop_.refresh_now();
-  for (int i = 0; i < kAcceptsPerTurn; ++i) {
-    const int fd = accept4(fd_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd >= 0) {
-      events_.on_accept(fd);
-      continue;
-    }
-    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-      PILLION_LOG_LIMITED(error, loop_.now(), "listener {}: no descriptors left: {}", local_.to_string(),
-                          strerrorname_np(errno));
-      drop_one();
-      pause();
-      pause_timer_.start_after(loop_.executor().timers, kPauseWithoutFds);
-      return;
-    }
-    if (errno == EAGAIN) return;
-    // ECONNABORTED and the like: that connection is gone, the next may be fine.
+  for (int i = 0; i < kAcceptsPerTurn && accept_one(); ++i) {
   }
+}
+
+void Listener::accept_waiting() {
+  for (int i = 0; i < kAcceptsBeforeClose && accept_one(); ++i) {
+  }
+}
+
+bool Listener::accept_one() {
+  const int fd = accept4(fd_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  if (fd >= 0) {
+    events_.on_accept(fd);
+    return true;
+  }
+  if (errno == EAGAIN) return false;
+  if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+    PILLION_LOG_LIMITED(error, loop_.now(), "listener {}: no descriptors left: {}", local_.to_string(),
+                        strerrorname_np(errno));
+    drop_one();
+    pause();
+    pause_timer_.start_after(loop_.executor().timers, kPauseWithoutFds);
+    return false;
+  }
+  return true;  // ECONNABORTED and the like: that connection is gone, the next may be fine.
 }
 
 // The client at the head of the queue learns at once that there is no room, instead of waiting for its timeout.

@@ -32,6 +32,7 @@ struct ListenOptions {
 class Listener {
  public:
   static constexpr int kAcceptsPerTurn = 64;  // then others on the loop have their turn
+  static constexpr int kAcceptsBeforeClose = 65'536;
   static constexpr Duration kPauseWithoutFds{100'000};
 
   // Errors: os says why (EADDRINUSE, EACCES, …), what says in which step.
@@ -42,11 +43,12 @@ class Listener {
   const Address& local_address() const { return local_; }
   void pause();  // the backlog fills; nothing is refused until it is full
   void resume();
-  void accept_waiting() { on_readable(); }  // hands out what is in the backlog: before it is closed
+  void accept_waiting();  // hands out all that is in the backlog: before it is closed
 
  private:
   Listener(event::Loop& loop, int fd, AcceptEvents& events);
   void on_readable();
+  bool accept_one();  // false: nothing waits, or nothing can be taken
   void on_pause_over() { resume(); }
   void drop_one();
 

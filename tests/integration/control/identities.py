@@ -7,7 +7,7 @@ import time
 
 import grpc
 
-from .kit import (PILLION, Control, channel, check, equal, read_bytes, run, spawn, spiffe, stop, test, wait_for)
+from .kit import (PILLION, Control, channel, check, equal, private_address, read_bytes, run, spawn, spiffe, stop, test, wait_for)
 
 
 def openssl(*args, data=None):
@@ -67,13 +67,13 @@ def tokens_that_are_not_good_are_refused():
 def only_the_control_plane_itself_is_told_a_token():
     with Control() as control:
         web = control.identity("web")
-        port = 40000 + os.getpid() % 20000
-        server = spawn(["openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-cert", os.path.join(web, "cert.pem"), "-cert_chain", os.path.join(web, "ca.pem"),
+        host, port = private_address()
+        server = spawn(["openssl", "s_server", "-accept", f"{host}:{port}", "-cert", os.path.join(web, "cert.pem"), "-cert_chain", os.path.join(web, "ca.pem"),
                         "-key", os.path.join(web, "key.pem"), "-alpn", "h2", "-quiet"], stdin=subprocess.PIPE,
                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         try:
             wait_for(lambda: _listens(port), what="openssl s_server listens")
-            refused(control, control.token("client", address=f"127.0.0.1:{port}"), "is not the control plane",
+            refused(control, control.token("client", address=f"{host}:{port}"), "is not the control plane",
                     "a workload that plays the control plane")
         finally:
             stop(server)

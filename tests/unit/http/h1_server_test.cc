@@ -565,13 +565,32 @@ TEST_CASE("h1_server: a FIN ends what is not complete, and lets a complete reque
   CHECK(two.codec->is_finished());
 }
 
-TEST_CASE("h1_server: a drain closes behind the next response, or at once when idle") {
+TEST_CASE("h1_server: a drain closes behind the next response, its last step also when idle") {
   Manual idle("");
   idle.codec->start_drain(false);
+  CHECK(!idle.codec->is_finished());
+  idle.codec->start_drain(true);
   CHECK(idle.codec->is_finished());
   Manual m("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
   m.codec->start_drain(false);
   CHECK(!m.codec->is_finished());
+  m.stream().send_head(m.head(200), true);
+  m.user().detach();
+  CHECK(m.output() == "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+  CHECK(m.codec->is_finished());
+}
+
+TEST_CASE("h1_server: an answer that began before the drain told nobody, so the next one does") {
+  Manual m("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  ResponseHead head = m.head(200);
+  head.content_length = 1;
+  m.stream().send_head(head, false);
+  m.codec->start_drain(false);
+  m.stream().send_body(chain(m.pool, "x"), true);
+  m.user().detach();
+  CHECK(m.output() == "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx");
+  CHECK(!m.codec->is_finished());
+  m.feed("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
   m.stream().send_head(m.head(200), true);
   m.user().detach();
   CHECK(m.output() == "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
