@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "certs/encoding.h"
+#include "certs/lifetimes.h"
 #include "certs/x509_build.h"
 
 namespace pillion::certs {

@@ -6,7 +6,6 @@
 #include <string>
 #include <string_view>
 
-#include "certs/authority.h"
 #include "certs/openssl.h"
 #include "certs/result.h"
 #include "certs/spiffe.h"

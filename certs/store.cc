@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "certs/authority.h"
+#include "certs/lifetimes.h"
 #include "certs/material.h"
 #include "proxy/base/check.h"
 

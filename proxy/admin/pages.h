@@ -1,30 +1,15 @@
 // The pages of this layer: one function each, and the table that registers them.
 #pragma once
 
-#include <memory>
+#include <string>
 #include <vector>
 
-#include "proxy/admin/options.h"
+#include "proxy/admin/context.h"
 #include "proxy/admin/page.h"
-#include "proxy/worker/server.h"
 
 namespace pillion::admin {
 
 class JsonWriter;
-class ServerStats;
-
-// What our pages look at and steer.
-struct Context {
-  worker::Server& server;
-  const AdminOptions& options;
-  Instant started;
-  bool health_failed = false;  // POST /healthcheck/fail
-  ServerStats* server_stats = nullptr;
-  const std::vector<std::unique_ptr<Page>>* pages = nullptr;  // for /help
-
-  const char* state() const;
-  uint32_t state_number() const;  // as server.state: 0 live, 1 draining, 2 pre-initializing, 3 initializing
-};
 
 using PageFunction = rpc::HttpResponse (*)(Context& context, const PageRequest& request);
 

@@ -4,7 +4,7 @@
 #include <optional>
 #include <vector>
 
-#include "proxy/admin/pages.h"
+#include "proxy/admin/context.h"
 #include "proxy/base/stats.h"
 
 namespace pillion::admin {

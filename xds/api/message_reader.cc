@@ -9,10 +9,11 @@
 #include <google/protobuf/util/field_mask_util.h>
 #include <google/protobuf/util/time_util.h>
 
-#include "xds/api/any.h"
 #include "xds/api/field_path.h"
+#include "xds/api/nearest.h"
 #include "xds/api/scalar.h"
 #include "xds/api/scalar_field.h"
+#include "xds/api/type_url.h"
 
 namespace pillion::xds {
 
@@ -35,14 +36,14 @@ std::string describe(const Node& node) {
 }
 
 std::string unknown_field(std::string_view name, const pb::Descriptor& type) {
-  std::vector<std::string> names;
+  std::vector<std::string_view> names;
   for (int i = 0; i < type.field_count(); ++i) names.push_back(type.field(i)->name());
   std::string reason = type.full_name() + " has no field " + quoted_for_error(name);
-  if (const std::string near = nearest(name, names); !near.empty()) return reason + "; did you mean \"" + near + "\"?";
+  if (const auto near = nearest(name, names)) return reason.append("; did you mean \"").append(*near) + "\"?";
   if (names.empty()) return reason + ", nor any other";
   if (names.size() > kMaxNamesListed) return reason;
   reason += "; it has";
-  for (size_t i = 0; i < names.size(); ++i) reason += (i == 0 ? " " : ", ") + names[i];
+  for (size_t i = 0; i < names.size(); ++i) reason.append(i == 0 ? " " : ", ").append(names[i]);
   return reason;
 }
 

@@ -13,7 +13,6 @@ namespace {
 
 constexpr int64_t kMaxDurationSeconds = 315'576'000'000;  // google.protobuf.Duration: about 10,000 years.
 constexpr size_t kMaxNanoDigits = 9;
-constexpr size_t kMaxNameForNearest = 100;  // Longer ones are not worth the quadratic comparison.
 
 template <class T>
 std::optional<T> whole(std::string_view text, int base) {
@@ -24,26 +23,9 @@ std::optional<T> whole(std::string_view text, int base) {
 }
 
 std::string lower(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    if (c != '_') out += c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
-  }
+  std::string out(text);
+  for (char& c : out) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
   return out;
-}
-
-size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
-    }
-  }
-  return row[b.size()];
 }
 
 // How many bytes the UTF-8 sequence at the front of `text` has; 0 where it is not valid (RFC 3629, no surrogates).
@@ -192,20 +174,6 @@ bool is_same_field(std::string_view a, std::string_view b) {
     const auto fold = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; };
     if (fold(a[i++]) != fold(b[j++])) return false;
   }
-}
-
-std::string nearest(std::string_view name, std::span<const std::string> candidates) {
-  if (name.size() > kMaxNameForNearest) return {};
-  const std::string wanted = lower(name);
-  size_t best = std::max<size_t>(2, wanted.size() / 3) + 1;
-  std::string found;
-  for (const std::string& candidate : candidates) {
-    const size_t distance = edit_distance(wanted, lower(candidate));
-    if (distance >= best || distance >= wanted.size()) continue;
-    best = distance;
-    found = candidate;
-  }
-  return found;
 }
 
 }  // namespace pillion::xds

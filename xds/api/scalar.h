@@ -44,7 +44,4 @@ size_t valid_utf8_prefix(std::string_view text);
 // Whether two names are the same field, written as in the proto file or as in JSON (lb_policy, lbPolicy).
 bool is_same_field(std::string_view a, std::string_view b);
 
-// The candidate that a mistyped name most likely means; empty where none is near. Case and underscores do not count.
-std::string nearest(std::string_view name, std::span<const std::string> candidates);
-
 }  // namespace pillion::xds

@@ -8,6 +8,7 @@
 #include <limits>
 #include <vector>
 
+#include "xds/api/nearest.h"
 #include "xds/api/scalar.h"
 
 namespace pillion::xds {
@@ -74,12 +75,12 @@ bool store_enum(std::string_view text, bool quoted, const Field& field, pb::Mess
 }
 
 std::string enum_hint(std::string_view text, const pb::EnumDescriptor& type) {
-  std::vector<std::string> names;
+  std::vector<std::string_view> names;
   for (int i = 0; i < type.value_count(); ++i) names.push_back(type.value(i)->name());
-  if (const std::string near = nearest(text, names); !near.empty()) return "; did you mean " + near + "?";
+  if (const auto near = nearest(text, names)) return "; did you mean " + std::string(*near) + "?";
   if (type.value_count() > kMaxNamesListed) return {};
   std::string out = "; it is one of";
-  for (size_t i = 0; i < names.size(); ++i) out += (i == 0 ? " " : ", ") + names[i];
+  for (size_t i = 0; i < names.size(); ++i) out.append(i == 0 ? " " : ", ").append(names[i]);
   return out;
 }
 

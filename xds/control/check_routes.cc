@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <map>
 
+#include "xds/api/nearest.h"
 #include "xds/control/model_check.h"
-#include "xds/control/yaml_reader.h"
 
 namespace pillion::xds::control {
 

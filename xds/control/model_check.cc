@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <map>
 
-#include "xds/control/yaml_reader.h"
+#include "xds/api/nearest.h"
 
 namespace pillion::xds::control {
 

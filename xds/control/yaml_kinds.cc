@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include "xds/api/nearest.h"
+
 namespace pillion::xds::control {
 
 namespace {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 
+#include "xds/api/nearest.h"
 #include "xds/control/yaml_kinds.h"
 
 namespace pillion::xds::control {
@@ -106,7 +107,7 @@ void read_retries(const YamlValue& value, Retries& out) {
         out.on.push_back(name);
         continue;
       }
-      const auto near = nearest(name, {kRetryConditions.begin(), kRetryConditions.end()});
+      const auto near = nearest(name, kRetryConditions);
       item.fail("is not a condition to retry on" + (near ? "; did you mean " + std::string(*near) + "?" : ""));
     }
   }

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <numeric>
 #include <set>
 
 #include "proxy/base/address.h"
+#include "xds/api/nearest.h"
 
 namespace pillion::xds::control {
 
@@ -26,20 +26,6 @@ bool YamlReport::count_value() {
 
 namespace {
 
-size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), 0);
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0]++;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t change = diagonal + (std::tolower(a[i - 1]) == std::tolower(b[j - 1]) ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, change});
-    }
-  }
-  return row.back();
-}
-
 std::string joined(const std::vector<std::string_view>& words) {
   std::string out;
   for (std::string_view word : words) out.append(out.empty() ? "" : ", ").append(word);
@@ -54,21 +40,6 @@ std::string quoted(std::string_view text) {
 }
 
 }  // namespace
-
-std::optional<std::string_view> nearest(std::string_view have, const std::vector<std::string_view>& known) {
-  constexpr size_t kMaxCompared = 64;  // longer words are not typing errors
-  if (have.size() > kMaxCompared) return std::nullopt;
-  std::optional<std::string_view> best;
-  size_t best_distance = std::max<size_t>(2, have.size() / 3) + 1;
-  for (std::string_view word : known) {
-    const size_t distance = edit_distance(have, word);
-    if (distance < best_distance) {
-      best = word;
-      best_distance = distance;
-    }
-  }
-  return best;
-}
 
 bool YamlValue::same_ignoring_case(std::string_view a, std::string_view b) {
   return std::ranges::equal(a, b, [](char x, char y) { return std::tolower(x) == std::tolower(y); });

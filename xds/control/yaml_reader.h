@@ -105,8 +105,6 @@ class YamlMap {
   std::vector<std::pair<std::string, YamlValue>> entries_;
 };
 
-// The nearest of `known`, if it is near enough to be what was meant.
-std::optional<std::string_view> nearest(std::string_view have, const std::vector<std::string_view>& known);
 std::optional<Milliseconds> parse_duration(std::string_view text);
 
 }  // namespace pillion::xds::control

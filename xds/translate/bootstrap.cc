@@ -9,6 +9,7 @@
 
 #include "xds/api/any.h"
 #include "xds/api/yaml.h"
+#include "xds/translate/check_message.h"
 #include "xds/translate/context.h"
 #include "xds/translate/parts.h"
 #include "xds/translate/values.h"

@@ -1,5 +1,6 @@
 #include <envoy/config/cluster/v3/cluster.pb.h>
 
+#include "xds/translate/check_message.h"
 #include "xds/translate/cluster_parts.h"
 #include "xds/translate/endpoints.h"
 #include "xds/translate/parts.h"

@@ -63,10 +63,6 @@ std::optional<T> unpack_any(Context& cx, const google::protobuf::Any& any) {
   return std::nullopt;
 }
 
-// What is wrong with the message as a whole, before anything is made of it: its own constraints, then fields that are
-// set and have no meaning here. True when there is nothing.
-bool check_message(Context& cx, const google::protobuf::Message& message);
-
 // 64 bits of the message's deterministic bytes.
 uint64_t hash_of(const google::protobuf::Message& message);
 

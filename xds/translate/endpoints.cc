@@ -10,6 +10,7 @@
 #include <cmath>
 #include <limits>
 
+#include "xds/translate/check_message.h"
 #include "xds/translate/values.h"
 
 namespace pillion::xds {

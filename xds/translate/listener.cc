@@ -7,6 +7,7 @@
 
 #include <map>
 
+#include "xds/translate/check_message.h"
 #include "xds/translate/parts.h"
 #include "xds/translate/values.h"
 

@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "xds/translate/check_message.h"
 #include "xds/translate/parts.h"
 #include "xds/translate/routes_parts.h"
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "xds/translate/check_message.h"
 #include "xds/translate/matchers.h"
 #include "xds/translate/parts.h"
 #include "xds/translate/values.h"
