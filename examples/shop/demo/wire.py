@@ -17,8 +17,10 @@ class Capture:
         log = os.path.join(self.shop.machine.work, "tcpdump.log")
         pods = " or ".join(f"src host {ip}" for ip, _, _ in self.shop.plan.values())
         to = pods.replace("src", "dst")
+        # Without the immediate mode the kernel hands packets over up to a second late, and the last ones never.
         self.process = self.shop.machine.start(
-            ["tcpdump", "-i", "shop", "-n", "-U", "-w", self.file, f"tcp and ({pods}) and ({to})"], log)
+            ["tcpdump", "--immediate-mode", "-i", "shop", "-n", "-U", "-w", self.file, f"tcp and ({pods}) and ({to})"],
+            log)
         wait_for(lambda: "listening on" in open(log, encoding="utf-8").read(), 5, "tcpdump listens")
         return self
 
