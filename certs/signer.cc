@@ -5,6 +5,7 @@
 #include "certs/encoding.h"
 #include "certs/lifetimes.h"
 #include "certs/x509_build.h"
+#include "proxy/base/tls_material.h"
 
 namespace pillion::certs {
 namespace {
