@@ -38,10 +38,16 @@ test: deps-test build build-tests  ## unit tests, fuzz corpora, golden files; bl
 	.ci/test $(BUILD)
 
 .PHONY: asan
-asan: deps-test  ## the unit tests under AddressSanitizer and UBSan, in build-asan/
+asan: deps-test  ## all of `make test` under AddressSanitizer and UBSan, in build-asan/
 	cmake -G Ninja -S . -B build-asan -DPILLION_SANITIZE=address,undefined >/dev/null
-	ninja -C build-asan -j$(JOBS) unit_tests
-	.ci/test build-asan --unit-only
+	ninja -C build-asan -j$(JOBS)
+	.ci/test build-asan
+
+.PHONY: tsan
+tsan: deps-test  ## the tests of the binary and the unit tests under ThreadSanitizer, in build-tsan/
+	cmake -G Ninja -S . -B build-tsan -DPILLION_SANITIZE=thread >/dev/null
+	ninja -C build-tsan -j$(JOBS)
+	.ci/test build-tsan
 
 .PHONY: sim
 SEEDS ?= 500
