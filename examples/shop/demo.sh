@@ -5,6 +5,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
+export PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin  # where Debian keeps ip and iptables, and an ordinary user does not look
 export PILLION_BIN=${PILLION_BIN:-$root/build/pillion}
 export PILLION_PYTHON=${PILLION_PYTHON:-${XDG_CACHE_HOME:-$HOME/.cache}/pillion/python}
 [ -x "$PILLION_BIN" ] || { echo "demo: $PILLION_BIN is not there: run 'make build'" >&2; exit 2; }
