@@ -14,7 +14,6 @@
 #include "proxy/cli/config_pages.h"
 #include "proxy/cli/dynamic_config.h"
 #include "proxy/cli/shutdown.h"
-#include "proxy/cli/tls_check.h"
 #include "proxy/event/loop.h"
 #include "proxy/event/signal.h"
 #include "proxy/event/thread.h"
@@ -22,6 +21,7 @@
 #include "proxy/worker/server.h"
 #include "xds/client/node.h"
 #include "xds/client/secret_files.h"
+#include "xds/client/tls_check.h"
 #include "xds/control/translate.h"
 #include "xds/translate/bootstrap.h"
 
@@ -104,7 +104,7 @@ std::optional<Start> start_from_file(const ProxyOptions& options) {
     return std::nullopt;
   }
   for (const std::string& warning : bootstrap->warnings) PILLION_LOG(warning, "{}: {}", options.config_path, warning);
-  const std::vector<std::string> faults = tls_faults(*bootstrap->static_resources);
+  const std::vector<std::string> faults = xds::client::tls_faults(*bootstrap->static_resources);
   for (const std::string& fault : faults) fail(options.config_path + ": " + fault);
   if (!faults.empty()) return std::nullopt;
   Start start;

@@ -43,6 +43,17 @@ void collect_clusters(const config::RouteConfiguration& routes, std::set<std::st
   }
 }
 
+// Translates, then asks the TLS library.
+template <class Translate, class Check>
+auto checked(Translate translate, Check check) {
+  return [translate, check](const auto& message, const TranslationOptions& options, std::string_view path) {
+    auto made = translate(message, options, path);
+    if (!made) return made;
+    if (std::optional<ConfigError> fault = check(message, *made)) made = std::unexpected(std::move(*fault));
+    return made;
+  };
+}
+
 }  // namespace
 
 ResourceStore::ResourceStore(config::SnapshotPtr statics, TranslationOptions options)
@@ -66,18 +77,32 @@ std::vector<ResourceError> ResourceStore::apply(const Response& response, Instan
   const auto apply_as = [&]<class Message, class T>(Entries<T>& entries, auto translate) {
     take<Message>(*kind, entries, response, now, wall_now_us, translate, errors);
   };
+  const auto check_tls = [this](const auto&, const auto& resource) { return tls_fault(*resource, *this); };
   switch (*kind) {
-    case kListeners: apply_as.template operator()<listener::v3::Listener>(listeners_, translate_listener); break;
+    case kListeners:
+      apply_as.template operator()<listener::v3::Listener>(listeners_, checked(translate_listener, check_tls));
+      break;
     case kRoutes:
       apply_as.template operator()<route::v3::RouteConfiguration>(routes_, translate_route_configuration);
       break;
-    case kClusters: apply_as.template operator()<cluster::v3::Cluster>(clusters_, translate_cluster); break;
+    case kClusters:
+      apply_as.template operator()<cluster::v3::Cluster>(clusters_, checked(translate_cluster, check_tls));
+      break;
     case kEndpoints:
       apply_as.template operator()<endpoint::v3::ClusterLoadAssignment>(endpoints_, translate_endpoints);
       break;
-    case kSecrets:
-      apply_as.template operator()<envoy::extensions::transport_sockets::tls::v3::Secret>(secrets_, translate_secret);
+    case kSecrets: {
+      using envoy::extensions::transport_sockets::tls::v3::Secret;
+      const auto check = [this, wishes = secret_wishes()](const Secret& message, const auto& material) {
+        if (auto fault = tls_fault(material)) return fault;
+        auto fault = misfit(message.name(), *material, wishes);
+        // The server does not send it again when who refers to it is put right: it is held where there is no other.
+        if (fault && !secrets_.contains(message.name())) set_secret(message.name(), material);
+        return fault;
+      };
+      apply_as.template operator()<Secret>(secrets_, checked(translate_secret, check));
       break;
+    }
     case kKinds: break;
   }
   for (const std::string& name : response.removed) remove(*kind, name);
@@ -155,6 +180,28 @@ void ResourceStore::remove(Kind kind, const std::string& name) {
 void ResourceStore::set_secret(const std::string& name, std::shared_ptr<const TlsMaterial> material) {
   secrets_.insert_or_assign(name, Entry<TlsMaterial>{std::move(material), {}});
   dirty_ = true;
+}
+
+SecretWishes ResourceStore::secret_wishes() const {
+  SecretWishes out;
+  const auto look = [&out](const char* kind, const auto& resource) {
+    for_each_secret(resource, [&](const config::SecretRef& ref, SecretUse use) {
+      if (!ref.from_sds) return;
+      std::string& who = out[ref.name].of(use);
+      if (who.empty()) who = kind + (" " + resource.name);
+    });
+  };
+  for (const auto& [name, listener] : statics_->listeners) look("listener", *listener);
+  for (const auto& [name, entry] : listeners_) look("listener", *entry.value);
+  for (const auto& [name, cluster] : statics_->clusters) look("cluster", *cluster);
+  for (const auto& [name, entry] : clusters_) look("cluster", *entry.value);
+  return out;
+}
+
+std::shared_ptr<const TlsMaterial> ResourceStore::find_secret(const config::SecretRef& ref) const {
+  if (const auto found = secrets_.find(ref.name); found != secrets_.end()) return found->second.value;
+  const auto found = statics_->secrets.find(ref.name);
+  return found == statics_->secrets.end() ? nullptr : found->second;
 }
 
 // === what is asked for ===

@@ -1,6 +1,7 @@
 // The resources that came over xDS, translated, and the snapshots made of them. Pure: time is passed in.
 //
-// What is good in a response is used and what is bad is named, its last good version stays. A resource becomes visible
+// What is good in a response is used and what is bad is named, its last good version stays. Bad is also what the TLS
+// library refuses, and a secret that is of another kind than who refers to it wants. A resource becomes visible
 // when what it needs is there (warming), so that no snapshot has a listener without its routes or a new cluster without
 // its endpoints; what it replaces serves until then. Waiting has an end: after kFetchTimeout it is used as it is.
 //
@@ -20,6 +21,7 @@
 #include "proxy/base/time.h"
 #include "proxy/config/snapshot.h"
 #include "xds/client/ads_stream.h"
+#include "xds/client/tls_check.h"
 #include "xds/translate/translate.h"
 
 namespace pillion::xds::client {
@@ -36,7 +38,7 @@ struct ResourceState {
   std::string rejected_reason;
 };
 
-class ResourceStore {
+class ResourceStore final : private KnownSecrets {
  public:
   // `statics` come from the bootstrap and are part of every snapshot. What `options` points to outlives the store.
   ResourceStore(config::SnapshotPtr statics, TranslationOptions options);
@@ -80,6 +82,9 @@ class ResourceStore {
   template <class T>
   void remove_absent(Kind kind, Entries<T>& entries, const std::set<std::string>& present);
   void remove(Kind kind, const std::string& name);
+
+  SecretWishes secret_wishes() const;
+  std::shared_ptr<const TlsMaterial> find_secret(const config::SecretRef& ref) const override;
 
   static void refer_to_secrets(const config::TlsContext* tls, std::set<std::string>& out);
   static std::set<std::string> secrets_of(const config::Listener& listener);

@@ -7,9 +7,9 @@
 #include <optional>
 
 #include "proxy/base/log.h"
-#include "proxy/net/tls.h"
 #include "xds/api/any.h"
 #include "xds/api/yaml.h"
+#include "xds/client/tls_check.h"
 #include "xds/translate/translate.h"
 
 namespace pillion::xds::client {
@@ -42,24 +42,6 @@ Wanted wanted_of(const config::Snapshot& config) {
   return out;
 }
 
-// What the TLS library says of it, so that a half-written or mismatched pair does not replace a good one.
-std::optional<std::string> fault_of(const std::shared_ptr<const TlsMaterial>& material) {
-  config::TlsContext context;
-  net::TlsSecrets secrets;
-  if (!material->cert_chain.empty()) {
-    context.certificates.emplace_back().material = material;
-    secrets.certificates.push_back(material);
-  }
-  if (!material->trust_bundle.empty()) {
-    context.validation.trust.material = material;
-    context.has_validation = true;
-    secrets.trust = material;
-  }
-  const auto made = net::make_client_context(context, secrets);
-  if (made) return std::nullopt;
-  return made.error();
-}
-
 bool same(const TlsMaterial& a, const TlsMaterial& b) {
   return a.cert_chain == b.cert_chain && a.private_key == b.private_key && a.trust_bundle == b.trust_bundle;
 }
@@ -88,8 +70,8 @@ FileSecrets read_secret_file(const std::string& path, const std::set<std::string
     const auto material = translate_secret(*secret, {}, where);
     if (!material) {
       fail(material.error());
-    } else if (const auto fault = fault_of(*material)) {
-      fail({path, 0, where, *fault});
+    } else if (auto fault = tls_fault(*material)) {
+      fail({path, 0, fault->path.empty() ? where : where + "." + fault->path, std::move(fault->reason)});
     } else {
       out.secrets.insert_or_assign(secret->name(), *material);
     }

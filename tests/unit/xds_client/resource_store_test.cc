@@ -3,7 +3,9 @@
 #include <envoy/config/endpoint/v3/endpoint.pb.h>
 #include <envoy/config/listener/v3/listener.pb.h>
 #include <envoy/config/route/v3/route.pb.h>
+#include <envoy/extensions/transport_sockets/tls/v3/tls.pb.h>
 
+#include "tests/unit/net/tls_pki.h"
 #include "xds/api/any.h"
 #include "xds/api/yaml.h"
 #include "xds/client/resource_store.h"
@@ -52,6 +54,85 @@ Received routes(const std::string& name, const std::string& to) {
   return resource<envoy::config::route::v3::RouteConfiguration>(
       "name: " + name +
       "\nvirtual_hosts: [{name: v, domains: ['*'], routes: [{match: {prefix: /}, route: {cluster: " + to + "}}]}]");
+}
+
+// === TLS ===
+
+using CommonTls = envoy::extensions::transport_sockets::tls::v3::CommonTlsContext;
+using Secret = envoy::extensions::transport_sockets::tls::v3::Secret;
+
+const net::test::Authority& root() {
+  static const net::test::Authority root("root");
+  return root;
+}
+
+CommonTls common(const std::string& yaml) {
+  CommonTls out;
+  REQUIRE(load_text(yaml, "test.yaml", out));
+  return out;
+}
+CommonTls with_certificate(const std::string& chain, const std::string& key) {
+  CommonTls out;
+  auto& certificate = *out.add_tls_certificates();
+  certificate.mutable_certificate_chain()->set_inline_string(chain);
+  certificate.mutable_private_key()->set_inline_string(key);
+  return out;
+}
+Received pack(const google::protobuf::Message& message, const char* version = "1") {
+  Received out;
+  out.version = version;
+  out.body.PackFrom(message);
+  return out;
+}
+// A TCP listener with TLS on its second chain; a static cluster with TLS on what matches a label.
+Received tls_listener(const CommonTls& tls, const char* version = "1") {
+  envoy::extensions::transport_sockets::tls::v3::DownstreamTlsContext context;
+  *context.mutable_common_tls_context() = tls;
+  Received received = resource<envoy::config::listener::v3::Listener>(R"(
+name: l
+address: {socket_address: {address: 127.0.0.1, port_value: 1}}
+filter_chains:
+- filter_chain_match: {transport_protocol: raw_buffer}
+  filters:
+  - name: t
+    typed_config:
+      "@type": type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy
+      stat_prefix: x
+      cluster: a
+)");
+  envoy::config::listener::v3::Listener message;
+  REQUIRE(received.body.UnpackTo(&message));
+  auto& chain = *message.add_filter_chains();
+  chain = message.filter_chains(0);
+  chain.mutable_filter_chain_match()->set_transport_protocol("tls");
+  auto& socket = *chain.mutable_transport_socket();
+  socket.set_name("tls");
+  socket.mutable_typed_config()->PackFrom(context);
+  return pack(message, version);
+}
+Received tls_cluster(const CommonTls& tls, const char* version = "1") {
+  envoy::extensions::transport_sockets::tls::v3::UpstreamTlsContext context;
+  *context.mutable_common_tls_context() = tls;
+  envoy::config::cluster::v3::Cluster message;
+  message.set_name("c");
+  auto& match = *message.add_transport_socket_matches();
+  match.set_name("m");
+  match.mutable_transport_socket()->set_name("tls");
+  match.mutable_transport_socket()->mutable_typed_config()->PackFrom(context);
+  return pack(message, version);
+}
+Received certificate(const std::string& name, const std::string& chain, const std::string& key) {
+  Secret message;
+  message.set_name(name);
+  message.mutable_tls_certificate()->mutable_certificate_chain()->set_inline_string(chain);
+  message.mutable_tls_certificate()->mutable_private_key()->set_inline_string(key);
+  return pack(message);
+}
+Received roots(const std::string& name, const std::string& pem) {
+  Secret message;
+  message.set_name(name);
+  message.mutable_validation_context()->mutable_trusted_ca()->set_inline_string(pem);
+  return pack(message);
 }
 
 struct Fixture {
@@ -175,6 +256,140 @@ TEST_CASE("resource_store: a secret from elsewhere is part of the snapshot") {
   auto material = std::make_shared<TlsMaterial>();
   f.store.set_secret("default", material);
   CHECK(f.build()->secrets.at("default") == material);
+}
+
+// === what the TLS library refuses ===
+
+TEST_CASE("resource_store: a TLS context that the library refuses is refused with its field; the last good one stays") {
+  const auto one = root().issue({.sans = "DNS:one.test"}), two = root().issue({.sans = "DNS:two.test"});
+  const std::string in_chain = "filter_chains[1].transport_socket.typed_config.common_tls_context.";
+  const std::string in_match = "transport_socket_matches[0].transport_socket.typed_config.common_tls_context.";
+  const CommonTls good = with_certificate(one->cert_chain, one->private_key);
+  CommonTls second = good;
+  second.MergeFrom(with_certificate(two->cert_chain, one->private_key));
+  CommonTls mixed = common("{tls_certificate_sds_secret_configs: [{name: later, sds_config: {ads: {}}}]}");
+  mixed.mutable_tls_params()->add_ecdh_curves("P-257");
+  CommonTls trust = good;
+  trust.mutable_validation_context()->mutable_trusted_ca()->set_inline_string("SECRET");
+  struct Case {
+    const char* name;
+    CommonTls tls;
+    const char* want;
+  };
+  const Case cases[] = {
+      {"a foreign key", with_certificate(one->cert_chain, two->private_key),
+       "tls_certificates[0]: the key does not belong to the certificate"},
+      {"a second certificate", second, "tls_certificates[1]: the key does not belong to the certificate"},
+      {"no PEM", with_certificate("SECRET", "SECRET"), "tls_certificates[0]: there is no certificate in the chain"},
+      {"half a PEM", with_certificate(one->cert_chain.substr(0, 200), one->private_key),
+       "tls_certificates[0]: there is no certificate in the chain"},
+      {"a key that is none", with_certificate(one->cert_chain, "SECRET"),
+       "tls_certificates[0]: the private key cannot be read"},
+      {"roots that are none", trust, "validation_context.trusted_ca: there is no certificate in it"},
+      {"a curve, while the certificate is on its way", mixed, "tls_params.ecdh_curves: \"P-257\" has a curve"},
+  };
+  for (const Case& c : cases) {
+    CAPTURE(c.name);
+    Fixture f;
+    REQUIRE(f.give(kListenerType, {tls_listener(good)}).empty());
+    const auto before = f.build();
+    REQUIRE(before->listeners.contains("l"));
+    const auto errors = f.give(kListenerType, {tls_listener(c.tls, "2")}, true);
+    REQUIRE(errors.size() == 1);
+    CHECK(errors[0].name == "l");
+    CAPTURE(errors[0].reason);
+    CHECK(errors[0].reason.starts_with(in_chain + c.want));
+    CHECK_FALSE(errors[0].reason.contains("SECRET"));
+    CHECK(f.build()->listeners.at("l") == before->listeners.at("l"));
+    CHECK(f.store.states(kListenerType).at("l").rejected_version == "2");
+  }
+  Fixture f;
+  REQUIRE(f.give(kClusterType, {tls_cluster(good)}).empty());
+  const auto before = f.build();
+  CommonTls ciphers = good;
+  ciphers.mutable_tls_params()->add_cipher_suites("NOT-A-CIPHER");
+  const auto errors = f.give(kClusterType, {tls_cluster(ciphers, "2")});
+  REQUIRE(errors.size() == 1);
+  CHECK(errors[0].name == "c");
+  CHECK(errors[0].reason == in_match + "tls_params.cipher_suites: no cipher of \"NOT-A-CIPHER\" is known");
+  CHECK(f.build()->clusters.at("c") == before->clusters.at("c"));
+}
+
+TEST_CASE("resource_store: a secret that the TLS library refuses is refused, and the last good one stays") {
+  const auto one = root().issue({.sans = "DNS:one.test"}), two = root().issue({.sans = "DNS:two.test"});
+  Fixture f;
+  REQUIRE(f.give(kListenerType, {tls_listener(common("{tls_certificate_sds_secret_configs: [{name: s, sds_config: "
+                                                     "{ads: {}}}], validation_context_sds_secret_config: {name: r, "
+                                                     "sds_config: {ads: {}}}}"))})
+              .empty());
+  REQUIRE(f.give(kSecretType, {certificate("s", one->cert_chain, one->private_key), roots("r", root().pem())}).empty());
+  const auto before = f.build();
+  REQUIRE(before->listeners.contains("l"));
+  const auto errors = f.give(kSecretType, {certificate("s", two->cert_chain, one->private_key), roots("r", "SECRET")});
+  REQUIRE(errors.size() == 2);
+  CHECK(errors[0].name == "s");
+  CHECK(errors[0].reason == "tls_certificate: the key does not belong to the certificate");
+  CHECK(errors[1].name == "r");
+  CHECK(errors[1].reason == "validation_context.trusted_ca: there is no certificate in it");
+  CHECK(f.build()->secrets == before->secrets);
+  CHECK(f.give(kSecretType, {certificate("s", two->cert_chain, two->private_key)}).empty());
+  CHECK(f.build()->secrets.at("s")->cert_chain == two->cert_chain);
+}
+
+TEST_CASE("resource_store: a secret of the wrong kind is told with who wants what, whichever comes first") {
+  const auto one = root().issue({.sans = "DNS:one.test"});
+  const CommonTls as_certificate = common("{tls_certificate_sds_secret_configs: [{name: s, sds_config: {ads: {}}}]}");
+  const CommonTls as_trust = common("{validation_context_sds_secret_config: {name: s, sds_config: {ads: {}}}}");
+  Fixture f;
+  REQUIRE(f.give(kListenerType, {tls_listener(as_certificate)}).empty());
+  auto errors = f.give(kSecretType, {roots("s", root().pem())});
+  REQUIRE(errors.size() == 1);
+  CHECK(errors[0].name == "s");
+  CHECK(errors[0].reason ==
+        "validation_context: does not fit its use: listener l wants a tls_certificate of this name");
+  // The name is put right where it is used, not in the secret: the server sends nothing again.
+  REQUIRE(f.give(kClusterType, {tls_cluster(as_trust)}).empty());
+  REQUIRE(f.give(kListenerType, {}, false, {"l"}).empty());
+  CHECK(f.build()->clusters.contains("c"));
+  CHECK(f.build()->secrets.at("s")->trust_bundle == root().pem());
+
+  errors = f.give(kListenerType, {tls_listener(as_certificate, "2")});
+  REQUIRE(errors.size() == 1);
+  CHECK(errors[0].reason ==
+        "filter_chains[1].transport_socket.typed_config.common_tls_context.tls_certificate_sds_secret_configs[0]: the "
+        "secret s is a validation_context, and a tls_certificate is wanted here");
+  errors = f.give(kSecretType, {certificate("s", one->cert_chain, one->private_key)});
+  REQUIRE(errors.size() == 1);
+  CHECK(errors[0].reason == "tls_certificate: does not fit its use: cluster c wants a validation_context of this name");
+  CHECK(f.build()->secrets.at("s")->trust_bundle == root().pem());
+}
+
+TEST_CASE("tls_check: the faults of a bootstrap, one for each context and secret") {
+  const auto one = root().issue({.sans = "DNS:one.test"}), two = root().issue({.sans = "DNS:two.test"});
+  auto half = std::make_shared<TlsMaterial>();
+  half->cert_chain = one->cert_chain;
+  half->private_key = two->private_key;
+  config::Snapshot config;
+  config.secrets["bad"] = half;
+  config.secrets["roots"] = root().trust();
+  auto tls = std::make_shared<config::TlsContext>();
+  tls->certificates.emplace_back().name = "bad";
+  tls->certificates.emplace_back().name = "roots";
+  auto trusting = std::make_shared<config::TlsContext>();
+  trusting->certificates.emplace_back().material = half;
+  auto listener = std::make_shared<config::Listener>();
+  listener->chains.emplace_back().tls = tls;
+  listener->default_chain.emplace().tls = trusting;
+  config.listeners["web"] = listener;
+  const std::string context = "transport_socket.typed_config.common_tls_context.";
+  CHECK(tls_faults(config) ==
+        std::vector<std::string>{
+            "secret bad: tls_certificate: the key does not belong to the certificate",
+            "listener web: filter_chains[0]." + context +
+                "tls_certificate_sds_secret_configs[1]: the secret roots is a validation_context, and a "
+                "tls_certificate is wanted here",
+            "listener web: default_filter_chain." + context +
+                "tls_certificates[0]: the key does not belong to the certificate"});
 }
 
 }  // namespace
