@@ -84,10 +84,16 @@ void AdsClient::on_message(std::string_view message) {
   refresh();
 }
 
-void AdsClient::refresh() {
+// What the store holds is asked for, and a snapshot made of it.
+config::SnapshotPtr AdsClient::settle() {
   subscribe();
   if (stream_ != nullptr && call_ != nullptr) flush();
-  const config::SnapshotPtr snapshot = store_.build(executor_.now());
+  return store_.build(executor_.now());
+}
+
+void AdsClient::refresh() {
+  config::SnapshotPtr snapshot = settle();
+  if (store_.has_let_go()) snapshot = settle();
   if (const std::optional<Instant> deadline = store_.next_deadline()) {
     deadline_timer_.start(executor_.timers, *deadline);
   } else {

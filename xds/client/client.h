@@ -59,6 +59,7 @@ class AdsClient final : public rpc::GrpcCallEvents {
   void on_retry() { open_stream(); }
   void on_deadline() { refresh(); }
   void subscribe();
+  config::SnapshotPtr settle();
   void flush();
   void end_stream(const std::string& why);
 

@@ -43,6 +43,13 @@ void collect_clusters(const config::RouteConfiguration& routes, std::set<std::st
   }
 }
 
+std::string describe_user(const config::Listener& listener) {
+  return "listener " + listener.name;
+}
+std::string describe_user(const config::Cluster& cluster) {
+  return "cluster " + cluster.name;
+}
+
 // Translates, then asks the TLS library.
 template <class Translate, class Check>
 auto checked(Translate translate, Check check) {
@@ -147,6 +154,7 @@ void ResourceStore::take(Kind kind, Entries<T>& entries, const Response& respons
       bad(translated.error().to_string());
       continue;
     }
+    keep_what_serves(kind, name);
     entries.insert_or_assign(name, Entry<T>{std::move(*translated), now});
     state = {version, std::make_shared<const std::string>(received.body.value()), wall_now_us, {}, {}};
     dirty_ = true;
@@ -168,13 +176,27 @@ void ResourceStore::remove(Kind kind, const std::string& name) {
   states_[kind].erase(name);
   dirty_ = true;
   switch (kind) {
-    case kListeners: listeners_.erase(name); break;
+    case kListeners:
+      listeners_.erase(name);
+      replaced_listeners_.erase(name);
+      break;
     case kRoutes: routes_.erase(name); break;
-    case kClusters: clusters_.erase(name); break;
+    case kClusters:
+      clusters_.erase(name);
+      replaced_clusters_.erase(name);
+      break;
     case kEndpoints: endpoints_.erase(name); break;
     case kSecrets: secrets_.erase(name); break;
     case kKinds: break;
   }
+}
+
+void ResourceStore::keep_what_serves(Kind kind, const std::string& name) {
+  const auto keep = [&name](auto& replaced, const auto& in_force) {
+    if (const auto found = in_force.find(name); found != in_force.end()) replaced.insert_or_assign(name, found->second);
+  };
+  if (kind == kListeners) keep(replaced_listeners_, current_->listeners);
+  if (kind == kClusters) keep(replaced_clusters_, current_->clusters);
 }
 
 void ResourceStore::set_secret(const std::string& name, std::shared_ptr<const TlsMaterial> material) {
@@ -182,49 +204,12 @@ void ResourceStore::set_secret(const std::string& name, std::shared_ptr<const Tl
   dirty_ = true;
 }
 
-SecretWishes ResourceStore::secret_wishes() const {
-  SecretWishes out;
-  const auto look = [&out](const char* kind, const auto& resource) {
-    for_each_secret(resource, [&](const config::SecretRef& ref, SecretUse use) {
-      if (!ref.from_sds) return;
-      std::string& who = out[ref.name].of(use);
-      if (who.empty()) who = kind + (" " + resource.name);
-    });
-  };
-  for (const auto& [name, listener] : statics_->listeners) look("listener", *listener);
-  for (const auto& [name, entry] : listeners_) look("listener", *entry.value);
-  for (const auto& [name, cluster] : statics_->clusters) look("cluster", *cluster);
-  for (const auto& [name, entry] : clusters_) look("cluster", *entry.value);
-  return out;
-}
-
-std::shared_ptr<const TlsMaterial> ResourceStore::find_secret(const config::SecretRef& ref) const {
-  if (const auto found = secrets_.find(ref.name); found != secrets_.end()) return found->second.value;
-  const auto found = statics_->secrets.find(ref.name);
-  return found == statics_->secrets.end() ? nullptr : found->second;
-}
-
 // === what is asked for ===
 
-void ResourceStore::refer_to_secrets(const config::TlsContext* tls, std::set<std::string>& out) {
-  if (tls == nullptr) return;
-  for (const config::SecretRef& ref : tls->certificates) {
-    if (!ref.name.empty()) out.insert(ref.name);
-  }
-  if (!tls->validation.trust.name.empty()) out.insert(tls->validation.trust.name);
-}
-
-std::set<std::string> ResourceStore::secrets_of(const config::Listener& listener) {
+template <class Resource>
+std::set<std::string> ResourceStore::secrets_of(const Resource& resource) {
   std::set<std::string> out;
-  for (const config::FilterChain& chain : listener.chains) refer_to_secrets(chain.tls.get(), out);
-  if (listener.default_chain) refer_to_secrets(listener.default_chain->tls.get(), out);
-  return out;
-}
-
-std::set<std::string> ResourceStore::secrets_of(const config::Cluster& cluster) {
-  std::set<std::string> out;
-  refer_to_secrets(cluster.tls.get(), out);
-  for (const config::TransportSocketMatch& match : cluster.socket_matches) refer_to_secrets(match.tls.get(), out);
+  for_each_secret(resource, [&out](const config::SecretRef& ref, SecretUse) { out.insert(ref.name); });
   return out;
 }
 
@@ -236,36 +221,47 @@ std::set<std::string> ResourceStore::routes_of(const config::Listener& listener)
   return out;
 }
 
-std::set<std::string> ResourceStore::wanted(std::string_view type_url, Instant now) {
+template <class Visit>  // (const config::Listener&) and (const config::Cluster&)
+void ResourceStore::for_each_user(Visit visit) const {
+  for (const auto& [name, listener] : statics_->listeners) visit(*listener);
+  for (const auto& [name, entry] : listeners_) visit(*entry.value);
+  for (const auto& [name, listener] : replaced_listeners_) visit(*listener);
+  for (const auto& [name, cluster] : statics_->clusters) visit(*cluster);
+  for (const auto& [name, entry] : clusters_) visit(*entry.value);
+  for (const auto& [name, cluster] : replaced_clusters_) visit(*cluster);
+}
+
+std::set<std::string> ResourceStore::subscriptions(Kind kind) const {
   std::set<std::string> names;
-  const std::optional<Kind> kind = kind_of(type_url);
-  if (!kind) return names;
-  const auto subscribed = [&names](const config::TlsContext* tls) {
-    if (tls == nullptr) return;
-    for (const config::SecretRef& ref : tls->certificates) {
-      if (ref.from_sds) names.insert(ref.name);
+  for_each_user([&](const auto& user) {
+    if (kind == kSecrets) {
+      for_each_secret(user, [&](const config::SecretRef& ref, SecretUse) {
+        if (ref.from_sds) names.insert(ref.name);
+      });
+    } else if constexpr (std::is_same_v<decltype(user), const config::Listener&>) {
+      if (kind == kRoutes) names.merge(routes_of(user));
+    } else {
+      if (kind == kEndpoints && user.type == config::Cluster::Type::eds) names.insert(user.eds_name);
     }
-    if (tls->validation.trust.from_sds) names.insert(tls->validation.trust.name);
-  };
-  const auto look_at_listener = [&](const config::Listener& listener) {
-    if (*kind == kRoutes) names.merge(routes_of(listener));
-    if (*kind != kSecrets) return;
-    for (const config::FilterChain& chain : listener.chains) subscribed(chain.tls.get());
-    if (listener.default_chain) subscribed(listener.default_chain->tls.get());
-  };
-  const auto look_at_cluster = [&](const config::Cluster& cluster) {
-    if (*kind == kEndpoints && cluster.type == config::Cluster::Type::eds) names.insert(cluster.eds_name);
-    if (*kind != kSecrets) return;
-    subscribed(cluster.tls.get());
-    for (const config::TransportSocketMatch& match : cluster.socket_matches) subscribed(match.tls.get());
-  };
-  for (const auto& [name, listener] : statics_->listeners) look_at_listener(*listener);
-  for (const auto& [name, entry] : listeners_) look_at_listener(*entry.value);
-  for (const auto& [name, cluster] : statics_->clusters) look_at_cluster(*cluster);
-  for (const auto& [name, entry] : clusters_) look_at_cluster(*entry.value);
+  });
+  return names;
+}
+
+std::set<std::string> ResourceStore::secrets_in_use() const {
+  std::set<std::string> names;
+  for_each_user([&](const auto& user) { names.merge(secrets_of(user)); });
+  return names;
+}
+
+std::set<std::string> ResourceStore::wanted(std::string_view type_url, Instant now) {
+  const std::optional<Kind> kind = kind_of(type_url);
+  if (!kind || *kind == kListeners || *kind == kClusters) return {};
+  std::set<std::string> names = subscriptions(*kind);
+  // The clock runs for secrets from elsewhere as well.
+  const std::set<std::string> in_use = *kind == kSecrets ? secrets_in_use() : names;
   Waits& waits = waits_[*kind];
-  std::erase_if(waits, [&](const auto& wait) { return !names.contains(wait.first); });
-  for (const std::string& name : names) waits.try_emplace(name, now);
+  std::erase_if(waits, [&](const auto& wait) { return !in_use.contains(wait.first); });
+  for (const std::string& name : in_use) waits.try_emplace(name, now);
   // Nobody refers to it any more: that, and not its absence from a response, is how these types end.
   std::vector<std::string> orphans;
   for (const auto& [name, state] : states_[*kind]) {
@@ -273,6 +269,24 @@ std::set<std::string> ResourceStore::wanted(std::string_view type_url, Instant n
   }
   for (const std::string& name : orphans) remove(*kind, name);
   return names;
+}
+
+SecretWishes ResourceStore::secret_wishes() const {
+  SecretWishes out;
+  for_each_user([&out](const auto& user) {
+    for_each_secret(user, [&](const config::SecretRef& ref, SecretUse use) {
+      if (!ref.from_sds) return;
+      std::string& who = out[ref.name].of(use);
+      if (who.empty()) who = describe_user(user);
+    });
+  });
+  return out;
+}
+
+std::shared_ptr<const TlsMaterial> ResourceStore::find_secret(const config::SecretRef& ref) const {
+  if (const auto found = secrets_.find(ref.name); found != secrets_.end()) return found->second.value;
+  const auto found = statics_->secrets.find(ref.name);
+  return found == statics_->secrets.end() ? nullptr : found->second;
 }
 
 std::string ResourceStore::type_version(std::string_view type_url) const {
@@ -349,6 +363,7 @@ bool ResourceStore::is_held(const Entry<config::RouteConfiguration>& entry, cons
 }
 
 config::SnapshotPtr ResourceStore::build(Instant now) {
+  has_let_go_ = false;
   if (!dirty_ && !(next_deadline_ && now >= *next_deadline_)) return current_;
   dirty_ = false;
   is_warming_ = false;
@@ -365,14 +380,19 @@ config::SnapshotPtr ResourceStore::build(Instant now) {
       table.insert_or_assign(name, old->second);
     }
   };
+  const auto let_go = [this](auto& replaced, const std::string& name) { has_let_go_ |= replaced.erase(name) > 0; };
   for (const auto& [name, entry] : clusters_) {
-    place(next->clusters, current_->clusters, name, entry.value, is_warm(*entry.value, now));
+    const bool warm = is_warm(*entry.value, now);
+    place(next->clusters, current_->clusters, name, entry.value, warm);
+    if (warm) let_go(replaced_clusters_, name);
   }
   for (const auto& [name, entry] : routes_) {
     place(next->routes, current_->routes, name, entry.value, !is_held(entry, *next, now));
   }
   for (const auto& [name, entry] : listeners_) {
-    place(next->listeners, current_->listeners, name, entry.value, is_warm(*entry.value, *next, now));
+    const bool warm = is_warm(*entry.value, *next, now);
+    place(next->listeners, current_->listeners, name, entry.value, warm);
+    if (warm) let_go(replaced_listeners_, name);
   }
   current_ = next;
   return current_;

@@ -49,7 +49,8 @@ class ResourceStore final : private KnownSecrets {
   // A secret from elsewhere: the proxy's own identity, or a file.
   void set_secret(const std::string& name, std::shared_ptr<const TlsMaterial> material);
 
-  // The names that what was accepted refers to: RDS, EDS and SDS. Starts the clock of those that are new.
+  // The names that what was accepted refers to, and what still serves in its place: RDS, EDS and SDS. Starts the clock
+  // of those that are new, and forgets what nobody refers to any more.
   std::set<std::string> wanted(std::string_view type_url, Instant now);
   // For the next stream.
   std::string type_version(std::string_view type_url) const;
@@ -57,6 +58,8 @@ class ResourceStore final : private KnownSecrets {
 
   // The configuration that is whole now. The same pointer as before where nothing changed.
   config::SnapshotPtr build(Instant now);
+  // The last build() took something out of service: wanted() may give less now, and build() after it.
+  bool has_let_go() const { return has_let_go_; }
   // When build() may give more without anything having come.
   std::optional<Instant> next_deadline() const { return next_deadline_; }
   // Listeners and clusters were answered, and nothing that they need is waited for.
@@ -73,6 +76,8 @@ class ResourceStore final : private KnownSecrets {
   };
   template <class T>
   using Entries = std::map<std::string, Entry<T>, std::less<>>;
+  template <class T>
+  using Replaced = std::map<std::string, std::shared_ptr<const T>, std::less<>>;
   using Waits = std::map<std::string, Instant, std::less<>>;  // name to when it was first wanted
 
   static std::optional<Kind> kind_of(std::string_view type_url);
@@ -82,13 +87,17 @@ class ResourceStore final : private KnownSecrets {
   template <class T>
   void remove_absent(Kind kind, Entries<T>& entries, const std::set<std::string>& present);
   void remove(Kind kind, const std::string& name);
+  void keep_what_serves(Kind kind, const std::string& name);
+  std::set<std::string> subscriptions(Kind kind) const;
+  std::set<std::string> secrets_in_use() const;
 
   SecretWishes secret_wishes() const;
   std::shared_ptr<const TlsMaterial> find_secret(const config::SecretRef& ref) const override;
 
-  static void refer_to_secrets(const config::TlsContext* tls, std::set<std::string>& out);
-  static std::set<std::string> secrets_of(const config::Listener& listener);
-  static std::set<std::string> secrets_of(const config::Cluster& cluster);
+  template <class Visit>
+  void for_each_user(Visit visit) const;
+  template <class Resource>
+  static std::set<std::string> secrets_of(const Resource& resource);
   static std::set<std::string> routes_of(const config::Listener& listener);
   bool is_due(Kind kind, const std::string& name, Instant now);  // it has come, or was waited for long enough
   bool is_warm(const config::Cluster& cluster, Instant now);
@@ -104,12 +113,16 @@ class ResourceStore final : private KnownSecrets {
   Entries<config::Cluster> clusters_;
   Entries<config::EndpointAssignment> endpoints_;
   Entries<TlsMaterial> secrets_;
+  // In force while what came in its place is warming: what it refers to is needed until then.
+  Replaced<config::Listener> replaced_listeners_;
+  Replaced<config::Cluster> replaced_clusters_;
   std::map<std::string, ResourceState, std::less<>> states_[kKinds];
   std::string type_versions_[kKinds];
   Waits waits_[kKinds];
   std::set<int> answered_;
   std::optional<Instant> next_deadline_;
   bool is_warming_ = false;
+  bool has_let_go_ = false;
   bool dirty_ = true;
 };
 

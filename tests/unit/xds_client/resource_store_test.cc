@@ -230,6 +230,47 @@ TEST_CASE("resource_store: a listener waits for its routes, and routes for the c
   CHECK(f.build()->routes.at("r") != whole->routes.at("r"));
 }
 
+TEST_CASE("resource_store: what serves while its successor warms keeps what it needs, and no longer") {
+  const auto one = root().issue({.sans = "DNS:one.test"});
+  const auto named = [](const char* name) {
+    return common("{tls_certificate_sds_secret_configs: [{name: " + std::string(name) + ", sds_config: {ads: {}}}]}");
+  };
+  const auto by_service = [](const std::string& service) {
+    return resource<envoy::config::cluster::v3::Cluster>(
+        "{name: a, type: EDS, eds_cluster_config: {service_name: " + service + ", eds_config: {ads: {}}}}");
+  };
+  Fixture f;
+  f.give(kClusterType, {by_service("e1")});
+  f.give(kEndpointType, {endpoints("e1")});
+  f.give(kListenerType, {listener("h", "r1"), tls_listener(named("s1"))});
+  f.give(kRouteType, {routes("r1", "a")});
+  f.give(kSecretType, {certificate("s1", one->cert_chain, one->private_key)});
+  const auto before = f.build();
+  REQUIRE(before->listeners.size() == 2);
+  f.give(kClusterType, {by_service("e2")});
+  f.give(kListenerType, {listener("h", "r2"), tls_listener(named("s2"), "2")});
+  const auto between = f.build();
+  CHECK(between->listeners == before->listeners);
+  CHECK(between->clusters == before->clusters);
+  CHECK(between->endpoints.contains("e1"));
+  CHECK(between->routes.contains("r1"));
+  CHECK(between->secrets.contains("s1"));
+  CHECK(f.store.wanted(kRouteType, f.now) == std::set<std::string>{"r1", "r2"});
+  f.give(kEndpointType, {endpoints("e2")});
+  f.give(kRouteType, {routes("r2", "a")});
+  f.give(kSecretType, {certificate("s2", one->cert_chain, one->private_key)});
+  CHECK(f.build()->listeners.at("h") != before->listeners.at("h"));
+  CHECK(f.store.has_let_go());
+  CHECK(f.store.wanted(kEndpointType, f.now) == std::set<std::string>{"e2"});
+  CHECK(f.store.wanted(kRouteType, f.now) == std::set<std::string>{"r2"});
+  CHECK(f.store.wanted(kSecretType, f.now) == std::set<std::string>{"s2"});
+  const auto after = f.build();
+  CHECK_FALSE(f.store.has_let_go());
+  CHECK(after->endpoints.size() == 1);
+  CHECK(after->routes.size() == 1);
+  CHECK(after->secrets.size() == 1);
+}
+
 TEST_CASE("resource_store: full state removes what is absent; endpoints end with the clusters that name them") {
   Fixture f;
   f.give(kClusterType, {cluster("a"), cluster("b")}, true);
