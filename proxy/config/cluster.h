@@ -86,7 +86,8 @@ struct Cluster {
   std::string name;
   std::string alt_stat_name;
   Type type = Type::static_;
-  std::string eds_name;  // the service_name, or the cluster's
+  std::string eds_name;                    // the service_name, or the cluster's
+  Duration eds_fetch_timeout{15'000'000};  // after which the cluster is used without endpoints; zero: never
   std::shared_ptr<const EndpointAssignment> inline_endpoints;
   Lb lb = Lb::round_robin;
   uint32_t choice_count = 2;

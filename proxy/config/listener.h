@@ -51,6 +51,7 @@ struct HttpConnectionManager {
   CodecType codec = CodecType::automatic;
   std::shared_ptr<const RouteConfiguration> routes;  // inline
   std::string rds_name;                              // or by name in Snapshot::routes
+  Duration rds_fetch_timeout{15'000'000};            // after which the listener serves without them; zero: never
   std::vector<HttpFilterEntry> filters;              // in order; the router is not among them
   std::vector<AccessLog> access_logs;
   // addresses and identity

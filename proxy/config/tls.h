@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "proxy/base/time.h"
 #include "proxy/base/tls_material.h"
 #include "proxy/config/matcher.h"
 
@@ -18,6 +19,7 @@ struct SecretRef {
   bool from_sds = false;                        // the name is subscribed to over SDS
   std::string sds_cluster;                      // the gRPC service of its own for it; empty: the ADS stream
   std::string sds_path;                         // path_config_source: the secret is read from this file
+  Duration fetch_timeout{15'000'000};           // after which its user serves without it; zero: it waits for ever
   std::shared_ptr<const TlsMaterial> material;  // inline, or from files named in the bootstrap
   bool is_set() const { return !name.empty() || material != nullptr; }
 };

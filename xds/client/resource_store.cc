@@ -317,29 +317,52 @@ void ResourceStore::wait_until(Instant deadline) {
   if (!next_deadline_ || deadline < *next_deadline_) next_deadline_ = deadline;
 }
 
-bool ResourceStore::is_due(Kind kind, const std::string& name, Instant now) {
-  if (kind == kRoutes && (routes_.contains(name) || statics_->routes.contains(name))) return true;
-  if (kind == kEndpoints && (endpoints_.contains(name) || statics_->endpoints.contains(name))) return true;
-  if (kind == kSecrets && (secrets_.contains(name) || statics_->secrets.contains(name))) return true;
+bool ResourceStore::has_come(Kind kind, const std::string& name) const {
+  switch (kind) {
+    case kRoutes: return routes_.contains(name) || statics_->routes.contains(name);
+    case kEndpoints: return endpoints_.contains(name) || statics_->endpoints.contains(name);
+    case kSecrets: return secrets_.contains(name) || statics_->secrets.contains(name);
+    default: return true;
+  }
+}
+
+bool ResourceStore::is_due(Kind kind, const std::string& name, Duration timeout, Instant now) {
+  if (has_come(kind, name)) return true;
   const auto [wait, fresh] = waits_[kind].try_emplace(name, now);
-  const Instant deadline = wait->second + kFetchTimeout;
+  if (timeout == Duration::zero()) {
+    is_warming_ = true;
+    return false;
+  }
+  const Instant deadline = wait->second + timeout;
   if (now >= deadline) return true;
   wait_until(deadline);
   return false;
 }
 
+// All of them are looked at, so that the clock runs for all.
+template <class Resource>
+bool ResourceStore::has_secrets(const Resource& resource, Instant now) {
+  bool all = true;
+  for_each_secret(resource, [&](const config::SecretRef& ref, SecretUse) {
+    all &= is_due(kSecrets, ref.name, ref.fetch_timeout, now);
+  });
+  return all;
+}
+
 bool ResourceStore::is_warm(const config::Cluster& cluster, Instant now) {
-  bool warm = cluster.type != config::Cluster::Type::eds || is_due(kEndpoints, cluster.eds_name, now);
-  for (const std::string& secret : secrets_of(cluster)) warm &= is_due(kSecrets, secret, now);
-  return warm;
+  const bool has_endpoints = cluster.type != config::Cluster::Type::eds ||
+                             is_due(kEndpoints, cluster.eds_name, cluster.eds_fetch_timeout, now);
+  return has_secrets(cluster, now) && has_endpoints;
 }
 
 bool ResourceStore::is_warm(const config::Listener& listener, const config::Snapshot& next, Instant now) {
-  bool warm = true;
-  for (const std::string& name : routes_of(listener)) {
-    warm &= is_due(kRoutes, name, now) && (!routes_.contains(name) || next.routes.contains(name));
-  }
-  for (const std::string& secret : secrets_of(listener)) warm &= is_due(kSecrets, secret, now);
+  bool warm = has_secrets(listener, now);
+  for_each_manager(listener, [&](const config::HttpConnectionManager& manager) {
+    const std::string& name = manager.rds_name;
+    if (name.empty()) return;
+    warm &= is_due(kRoutes, name, manager.rds_fetch_timeout, now);
+    warm &= !routes_.contains(name) || next.routes.contains(name);
+  });
   return warm;
 }
 

@@ -3,7 +3,8 @@
 // What is good in a response is used and what is bad is named, its last good version stays. Bad is also what the TLS
 // library refuses, and a secret that is of another kind than who refers to it wants. A resource becomes visible
 // when what it needs is there (warming), so that no snapshot has a listener without its routes or a new cluster without
-// its endpoints; what it replaces serves until then. Waiting has an end: after kFetchTimeout it is used as it is.
+// its endpoints; what it replaces serves until then. Waiting has an end: after the initial_fetch_timeout of who refers
+// to it (15 s where that says nothing, no end where it says zero) it is used as it is.
 //
 //   listener ──needs──► its RDS tables, its secrets          cluster ──needs──► its EDS assignment, its secrets
 //   route table ──waits──► the clusters it names (kRouteHold where nobody announced them)
@@ -26,7 +27,6 @@
 
 namespace pillion::xds::client {
 
-inline constexpr Duration kFetchTimeout{15'000'000};  // initial_fetch_timeout's default
 inline constexpr Duration kRouteHold{2'000'000};
 
 // One resource as /config_dump and the next stream want to know it.
@@ -99,7 +99,11 @@ class ResourceStore final : private KnownSecrets {
   template <class Resource>
   static std::set<std::string> secrets_of(const Resource& resource);
   static std::set<std::string> routes_of(const config::Listener& listener);
-  bool is_due(Kind kind, const std::string& name, Instant now);  // it has come, or was waited for long enough
+  bool has_come(Kind kind, const std::string& name) const;
+  // It has come, or was waited for as long as `timeout` says; zero: for ever.
+  bool is_due(Kind kind, const std::string& name, Duration timeout, Instant now);
+  template <class Resource>
+  bool has_secrets(const Resource& resource, Instant now);
   bool is_warm(const config::Cluster& cluster, Instant now);
   bool is_warm(const config::Listener& listener, const config::Snapshot& next, Instant now);
   bool is_held(const Entry<config::RouteConfiguration>& entry, const config::Snapshot& next, Instant now);

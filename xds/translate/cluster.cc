@@ -38,6 +38,7 @@ void set_eds(Context& cx, const cluster::Cluster& in, Cluster& out) {
   const auto at = cx.field("eds_cluster_config");
   const auto in_config = cx.field("eds_config");
   expect_ads(cx, in.eds_cluster_config().eds_config());
+  PILLION_SET_DURATION(cx, in.eds_cluster_config().eds_config(), initial_fetch_timeout, out.eds_fetch_timeout);
 }
 
 // Envoy takes no more than one endpoint: the name stands for all of what it resolves to.

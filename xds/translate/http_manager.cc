@@ -33,6 +33,7 @@ void set_routes(Context& cx, const Manager& in, HttpConnectionManager& out) {
     if (out.rds_name.empty()) cx.fail_at("route_config_name", "must be set");
     const auto in_source = cx.field("config_source");
     expect_ads(cx, in.rds().config_source());
+    PILLION_SET_DURATION(cx, in.rds().config_source(), initial_fetch_timeout, out.rds_fetch_timeout);
   }
 }
 

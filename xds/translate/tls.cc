@@ -49,6 +49,7 @@ config::SecretRef to_reference(Context& cx, const tls::SdsSecretConfig& in) {
   if (!in.has_sds_config()) return out;
   const auto at = cx.field("sds_config");
   const core::ConfigSource& source = in.sds_config();
+  PILLION_SET_DURATION(cx, source, initial_fetch_timeout, out.fetch_timeout);
   if (source.has_ads()) {
     out.from_sds = true;
   } else if (source.has_path_config_source()) {

@@ -1,9 +1,10 @@
-"""The real proxy under a control plane of which the test says every response: what it refuses."""
+"""The real proxy under a control plane of which the test says every response: what it refuses, and what it waits for."""
 
 import os
 import queue
 import tempfile
 import threading
+import time
 from concurrent import futures
 
 import grpc
@@ -159,6 +160,13 @@ class Scene:
             equal(client.get("/").status, 200, "the status")
             return client.sock.getpeercert()["subject"][0][0][1]
 
+    def status(self):
+        with Http1Client(self.address[1], host=self.address[0]) as client:
+            return client.get("/").status
+
+    def is_ready(self):
+        return self.proxy.get("/ready")[0] == 200
+
 
 def routes(name):
     return {"name": name, "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [
@@ -215,3 +223,26 @@ def a_bad_secret_is_refused_and_the_last_good_one_serves():
         equal(s.served(), "one", "served with, after the refusal")
         equal(s.push(SECRET, {"name": "server", "tls_certificate": s.pair("two")}), "", "the next good secret")
         wait_for(lambda: s.served() == "two", what="the new certificate is served")
+
+
+@test
+def routes_are_waited_for_as_long_as_initial_fetch_timeout_says():
+    def by_rds(timeout):
+        return {"route_config_name": "r", "config_source": {"ads": {}, "initial_fetch_timeout": timeout}}
+
+    with Scene() as s:
+        start = time.monotonic()
+        equal(s.push(LISTENER, s.listener(rds=by_rds("1s"))), "", "the listener")
+        s.proxy.wait_ready()
+        took = time.monotonic() - start
+        check(0.9 < took < 5, f"ready after {took:.1f} s")
+        equal(s.status(), 404, "without routes")
+        equal(s.push(ROUTE, routes("r")), "", "the routes")
+        wait_for(lambda: s.status() == 200, what="the routes are used")
+    with Scene() as s:
+        equal(s.push(LISTENER, s.listener(rds=by_rds("0s"))), "", "the listener")
+        time.sleep(2)
+        check(not s.is_ready(), "zero does not wait")
+        equal(s.push(ROUTE, routes("r")), "", "the routes")
+        s.proxy.wait_ready()
+        equal(s.status(), 200, "with routes")

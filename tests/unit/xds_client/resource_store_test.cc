@@ -13,6 +13,8 @@
 namespace pillion::xds::client {
 namespace {
 
+constexpr Duration kFetchTimeout{15'000'000};  // where the resource says nothing
+
 template <class Message>
 Received resource(const std::string& yaml, const std::string& version = "1") {
   Message message;
@@ -35,7 +37,7 @@ Received endpoints(const std::string& name, int port = 80) {
       "\nendpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 10.0.0.1, port_value: " +
       std::to_string(port) + "}}}}]}]");
 }
-Received listener(const std::string& name, const std::string& rds) {
+Received listener(const std::string& name, const std::string& rds, const std::string& timeout = {}) {
   return resource<envoy::config::listener::v3::Listener>("name: " + name + R"(
 address: {socket_address: {address: 127.0.0.1, port_value: 1}}
 filter_chains:
@@ -44,7 +46,8 @@ filter_chains:
     typed_config:
       "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
       stat_prefix: x
-      rds: {route_config_name: )" + rds + R"(, config_source: {ads: {}, resource_api_version: V3}}
+      rds: {route_config_name: )" + rds + R"(, config_source: {ads: {}, resource_api_version: V3)" +
+                                                         timeout + R"(}}
       http_filters:
       - name: envoy.filters.http.router
         typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}
@@ -269,6 +272,52 @@ TEST_CASE("resource_store: what serves while its successor warms keeps what it n
   CHECK(after->endpoints.size() == 1);
   CHECK(after->routes.size() == 1);
   CHECK(after->secrets.size() == 1);
+}
+
+TEST_CASE("resource_store: each resource is waited for as long as its initial_fetch_timeout says; zero is for ever") {
+  // What needs something, with a timeout, under the name that it has in the snapshot.
+  const auto eds = [](const std::string& timeout) {
+    return resource<envoy::config::cluster::v3::Cluster>(
+        "{name: x, type: EDS, eds_cluster_config: {eds_config: {ads: {}" + timeout + "}}}");
+  };
+  const auto sds = [](const std::string& timeout) {
+    return tls_cluster(
+        common("{validation_context_sds_secret_config: {name: s, sds_config: {ads: {}" + timeout + "}}}"));
+  };
+  struct Case {
+    const char* field;
+    Duration want;
+  };
+  for (const Case& c : {Case{"", kFetchTimeout}, Case{", initial_fetch_timeout: 3s", Duration(3'000'000)},
+                        Case{", initial_fetch_timeout: 60s", Duration(60'000'000)},
+                        Case{", initial_fetch_timeout: 0s", Duration::zero()}}) {
+    CAPTURE(c.field);
+    for (const bool is_eds : {true, false}) {
+      CAPTURE(is_eds);
+      Fixture f;
+      REQUIRE(f.give(kClusterType, {is_eds ? eds(c.field) : sds(c.field)}).empty());
+      f.give(kListenerType, {listener("l", "r", c.field)});
+      CHECK(f.build()->clusters.empty());
+      CHECK_FALSE(f.store.is_complete());
+      if (c.want == Duration::zero()) {
+        CHECK_FALSE(f.store.next_deadline());
+        f.now += Duration(3'600'000'000);
+        f.give(kEndpointType, {});
+        CHECK(f.build()->clusters.empty());
+        CHECK(f.build()->listeners.empty());
+        CHECK_FALSE(f.store.is_complete());
+        continue;
+      }
+      REQUIRE(f.store.next_deadline());
+      CHECK(*f.store.next_deadline() == f.now + c.want);
+      f.now += c.want - Duration(1);
+      CHECK(f.build()->clusters.empty());
+      f.now += Duration(1);
+      CHECK(f.build()->clusters.size() == 1);
+      CHECK(f.build()->listeners.size() == 1);
+      CHECK(f.store.is_complete());
+    }
+  }
 }
 
 TEST_CASE("resource_store: full state removes what is absent; endpoints end with the clusters that name them") {

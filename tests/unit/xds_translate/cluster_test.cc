@@ -97,6 +97,14 @@ TEST_CASE("cluster: EDS by ADS, ORIGINAL_DST with its balancing") {
   CHECK(eds->type == Cluster::Type::eds);
   CHECK(eds->eds_name == "s");
   CHECK(eds->inline_endpoints == nullptr);
+  CHECK(eds->eds_fetch_timeout == 15s);
+  const auto hasty = [](const std::string& timeout) {
+    return "{name: a, type: EDS, eds_cluster_config: {eds_config: {ads: {}, initial_fetch_timeout: " + timeout + "}}}";
+  };
+  CHECK(good(hasty("2s"))->eds_fetch_timeout == 2s);
+  CHECK(good(hasty("0s"))->eds_fetch_timeout == 0s);
+  CHECK(error_of(translate_cluster(read<Message>(hasty("-1s"))))
+            .starts_with("eds_cluster_config.eds_config.initial_fetch_timeout: "));
   const auto dst = good(
       "{name: a, type: ORIGINAL_DST, lb_policy: CLUSTER_PROVIDED, original_dst_lb_config: {use_http_header: true, "
       "upstream_port_override: 81}, upstream_bind_config: {source_address: {address: 127.0.0.6, port_value: 0}, "

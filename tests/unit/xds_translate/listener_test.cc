@@ -131,6 +131,10 @@ TEST_CASE("listener: routes by RDS") {
   const auto l = good(with_manager(kRouter + ", rds: {route_config_name: r, config_source: {ads: {}}}"));
   const auto& manager = std::get<HttpConnectionManager>(l->chains.at(0).terminal);
   CHECK(manager.rds_name == "r");
+  CHECK(manager.rds_fetch_timeout == 15s);
+  const auto hasty = good(
+      with_manager(kRouter + ", rds: {route_config_name: r, config_source: {ads: {}, initial_fetch_timeout: 0.5s}}"));
+  CHECK(std::get<HttpConnectionManager>(hasty->chains.at(0).terminal).rds_fetch_timeout == 500ms);
   CHECK(manager.routes == nullptr);
 }
 

@@ -58,7 +58,8 @@ TEST_CASE("tls: an upstream context with inline material") {
 TEST_CASE("tls: secrets by name, by ADS, by a service of their own and from a file") {
   const auto l = translate_listener(read<Listener>(downstream(
       "require_client_certificate: true, common_tls_context: {tls_certificate_sds_secret_configs: [{name: own}, {name: "
-      "ads, sds_config: {ads: {}}}, {name: file, sds_config: {path_config_source: {path: /s.yaml}}}, {name: api, "
+      "ads, sds_config: {ads: {}}}, {name: file, sds_config: {path_config_source: {path: /s.yaml}, "
+      "initial_fetch_timeout: 0s}}, {name: api, "
       "sds_config: {api_config_source: {api_type: GRPC, grpc_services: [{envoy_grpc: {cluster_name: sds-grpc}}]}}}], "
       "combined_validation_context: {default_validation_context: {match_typed_subject_alt_names: [{san_type: DNS, "
       "matcher: {exact: a}}]}, validation_context_sds_secret_config: {name: roots}}}")));
@@ -70,7 +71,9 @@ TEST_CASE("tls: secrets by name, by ADS, by a service of their own and from a fi
   CHECK(!tls.certificates[0].from_sds);
   CHECK(tls.certificates[1].from_sds);
   CHECK(tls.certificates[1].sds_cluster.empty());
+  CHECK(tls.certificates[1].fetch_timeout == Duration(15'000'000));
   CHECK(tls.certificates[2].sds_path == "/s.yaml");
+  CHECK(tls.certificates[2].fetch_timeout == Duration::zero());
   CHECK(tls.certificates[3].sds_cluster == "sds-grpc");
   CHECK(tls.validation.trust.name == "roots");
   CHECK(tls.validation.sans.size() == 1);
