@@ -38,7 +38,7 @@ class Collector {
 
  private:
   const TlsMaterial* find(const config::SecretRef& ref) const {
-    return ref.material != nullptr ? ref.material.get() : config::find(snapshot_.secrets, ref.name);
+    return ref.material != nullptr ? ref.material.get() : config::find(snapshot_.secrets, ref.key());
   }
 
   void add(CertificateUse use) {

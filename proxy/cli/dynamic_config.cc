@@ -7,6 +7,7 @@
 #include "proxy/net/tcp_dialer.h"
 #include "proxy/rpc/direct_channel.h"
 #include "xds/client/node.h"
+#include "xds/client/secret_files.h"
 #include "xds/control/translate.h"
 
 namespace pillion::cli {
@@ -15,6 +16,28 @@ namespace {
 using xds::client::AdsClient;
 using xds::client::AdsClientOptions;
 using xds::client::ResourceStore;
+
+// Secrets of files go into the store, and from there into snapshots.
+class StoreSecretFiles final : public xds::client::SecretFileEvents {
+ public:
+  StoreSecretFiles(event::Loop& loop, ResourceStore& store, std::optional<AdsClient>& client)
+      : store_(store), client_(client), files_(loop, *this) {}
+  void watch(const xds::client::FileWishes& wishes) { files_.watch(wishes); }
+
+ private:
+  void on_file_secret(const std::string& key, std::shared_ptr<const TlsMaterial> material) override {
+    store_.set_secret(key, std::move(material));
+    client_->refresh();
+  }
+  void on_file_secret_gone(const std::string& key) override {
+    store_.remove_secret(key);
+    client_->refresh();
+  }
+
+  ResourceStore& store_;
+  std::optional<AdsClient>& client_;
+  xds::client::SecretFiles files_;
+};
 
 class BootstrapAds final : public DynamicConfig, public xds::client::AdsClientEvents {
  public:
@@ -46,19 +69,17 @@ class BootstrapAds final : public DynamicConfig, public xds::client::AdsClientEv
   std::string waiting_for() const override {
     return is_complete() ? "" : "the configuration from the control plane: " + stats().last_error;
   }
-  void set_secret(const std::string& name, std::shared_ptr<const TlsMaterial> material) override {
-    store_.set_secret(name, std::move(material));
-    client_->refresh();
-  }
 
  private:
   void on_snapshot(const config::SnapshotPtr& snapshot) override { server_.publish(snapshot); }
+  void on_files_wanted(const xds::client::FileWishes& wishes) override { files_.watch(wishes); }
 
   worker::Server& server_;
   net::TcpDialer dialer_;
   ResourceStore store_;
   std::unique_ptr<rpc::Channel> channel_;
   std::optional<AdsClient> client_;
+  StoreSecretFiles files_{server_.main_loop(), store_, client_};
 };
 
 class MeshAds final : public DynamicConfig,
@@ -103,10 +124,6 @@ class MeshAds final : public DynamicConfig,
     }
     return is_complete() ? "" : "the configuration from the control plane: " + stats().last_error;
   }
-  void set_secret(const std::string& name, std::shared_ptr<const TlsMaterial> material) override {
-    store_.set_secret(name, std::move(material));
-    client_->refresh();
-  }
 
  private:
   void on_snapshot(const config::SnapshotPtr& snapshot) override {
@@ -116,6 +133,7 @@ class MeshAds final : public DynamicConfig,
       server_.publish(snapshot);
     }
   }
+  void on_files_wanted(const xds::client::FileWishes& wishes) override { files_.watch(wishes); }
   void on_material(const certs::SharedMaterial& material) override {
     PILLION_LOG(info, "identity: {} until {}", material->spiffe_id, format_rfc3339_ms(material->not_after * 1'000'000));
     store_.set_secret(xds::control::kIdentitySecret, material);
@@ -142,6 +160,7 @@ class MeshAds final : public DynamicConfig,
   std::unique_ptr<certs::IdentityClient> identity_;
   std::unique_ptr<rpc::Channel> channel_;
   std::optional<AdsClient> client_;
+  StoreSecretFiles files_{server_.main_loop(), store_, client_};
   std::optional<certs::Store::Subscription> subscription_;
   std::string last_failure_;
   bool started_ = false;

@@ -1,6 +1,6 @@
 // Configuration that comes over ADS, published to the server as it becomes whole. Two ways in: the ADS cluster of a
 // bootstrap file, or a control plane's address and a join token, where the proxy first gets its certificate and knows
-// itself by it.
+// itself by it. Secrets in files that the configuration names are watched here as well.
 //
 //   token ──► identity ──► ADS stream ──► snapshots ──► server        (--control-plane)
 //                          ADS stream ──► snapshots ──► server        (-c, dynamic_resources.ads_config)
@@ -34,8 +34,6 @@ class DynamicConfig {
   virtual const xds::client::AdsClientStats& stats() const = 0;
   virtual bool is_complete() const = 0;         // the first whole configuration, and the certificate, are there
   virtual std::string waiting_for() const = 0;  // in words, while it is not
-  // A secret that did not come over ADS; published at once.
-  virtual void set_secret(const std::string& name, std::shared_ptr<const TlsMaterial> material) = 0;
 };
 
 // `resolver` and `server` outlive what is made. The bootstrap must have `ads`.

@@ -113,21 +113,24 @@ std::optional<Start> start_from_file(const ProxyOptions& options) {
   return start;
 }
 
-// Secrets of files go where the rest of the configuration comes from.
-class FileSecretSink final : public xds::client::SecretFileEvents {
+// Secrets in files that a bootstrap without ADS names.
+class StaticSecretFiles final : public xds::client::SecretFileEvents {
  public:
-  FileSecretSink(worker::Server& server, DynamicConfig* dynamic) : server_(server), dynamic_(dynamic) {}
-  void on_file_secret(const std::string& name, std::shared_ptr<const TlsMaterial> material) override {
-    if (dynamic_ != nullptr) return dynamic_->set_secret(name, std::move(material));
-    auto next = std::make_shared<config::Snapshot>(*server_.snapshot());
-    ++next->sequence;
-    next->secrets.insert_or_assign(name, std::move(material));
-    server_.publish(std::move(next));
+  explicit StaticSecretFiles(worker::Server& server) : server_(server), files_(server.main_loop(), *this) {
+    files_.watch(xds::client::file_wishes(*server.snapshot()));
   }
 
  private:
+  void on_file_secret(const std::string& key, std::shared_ptr<const TlsMaterial> material) override {
+    auto next = std::make_shared<config::Snapshot>(*server_.snapshot());
+    ++next->sequence;
+    next->secrets.insert_or_assign(key, std::move(material));
+    server_.publish(std::move(next));
+  }
+  void on_file_secret_gone(const std::string&) override {}  // what is static wants them to the end
+
   worker::Server& server_;
-  DynamicConfig* dynamic_;
+  xds::client::SecretFiles files_;
 };
 
 class InitialConfig final : public admin::Readiness {
@@ -179,9 +182,8 @@ int serve(const ProxyOptions& options, const Start& start) {
     dynamic = make_bootstrap_ads(*server, *resolver, start.bootstrap, {});
   if (!dynamic) return fail(dynamic.error());
 
-  FileSecretSink file_secrets(*server, dynamic->get());
-  xds::client::SecretFiles secret_files(loop, *start.bootstrap.static_resources, file_secrets);
-  secret_files.start();
+  std::optional<StaticSecretFiles> secret_files;
+  if (*dynamic == nullptr) secret_files.emplace(*server);
 
   const InitialConfig readiness(dynamic->get());
   auto admin = admin::make_admin_server(

@@ -24,7 +24,7 @@ struct Snapshot {
   Table<RouteConfiguration> routes;  // RDS, by name
   Table<Cluster> clusters;
   Table<EndpointAssignment> endpoints;  // EDS, by EDS name
-  Table<TlsMaterial> secrets;           // SDS and the own identity, by name
+  Table<TlsMaterial> secrets;           // SDS and the own identity, by SecretRef::key()
 };
 using SnapshotPtr = std::shared_ptr<const Snapshot>;
 

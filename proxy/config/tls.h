@@ -18,9 +18,13 @@ struct SecretRef {
   std::string name;                             // "" = inline
   bool from_sds = false;                        // the name is subscribed to over SDS
   std::string sds_cluster;                      // the gRPC service of its own for it; empty: the ADS stream
-  std::string sds_path;                         // path_config_source: the secret is read from this file
+  std::string sds_path;                         // path_config_source: the secret is read from this file,
+  std::string sds_watched_directory;            // and again when something in this directory has moved
   Duration fetch_timeout{15'000'000};           // after which its user serves without it; zero: it waits for ever
   std::shared_ptr<const TlsMaterial> material;  // inline, or from files named in the bootstrap
+  // Of what the name stands for, in Snapshot::secrets: two files may each have a secret of the same name.
+  std::string key() const { return sds_path.empty() ? name : key_in_file(sds_path, name); }
+  static std::string key_in_file(const std::string& path, const std::string& name) { return path + "#" + name; }
   bool is_set() const { return !name.empty() || material != nullptr; }
 };
 

@@ -23,7 +23,7 @@ void TlsContextCache::publish(config::SnapshotPtr snapshot) {
 std::shared_ptr<const TlsMaterial> TlsContextCache::find(const config::SecretRef& ref) const {
   if (ref.material != nullptr) return ref.material;
   if (snapshot_ == nullptr) return nullptr;
-  const auto found = snapshot_->secrets.find(ref.name);
+  const auto found = snapshot_->secrets.find(ref.key());
   return found == snapshot_->secrets.end() ? nullptr : found->second;
 }
 

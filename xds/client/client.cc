@@ -43,8 +43,7 @@ void AdsClient::open_stream() {
   }
   if (options_.subscribe_clusters) stream_->want_all(kClusterType);
   if (options_.subscribe_listeners) stream_->want_all(kListenerType);
-  subscribe();
-  flush();
+  refresh();
 }
 
 // What the accepted resources refer to. Listeners and clusters come first: their names decide about the others.
@@ -53,6 +52,9 @@ void AdsClient::subscribe() {
     const std::set<std::string> names = store_.wanted(type, executor_.now());
     if (stream_ != nullptr) stream_->want(type, names);
   }
+  asks_for_files_ = true;
+  events_.on_files_wanted(store_.wanted_files());
+  asks_for_files_ = false;
 }
 
 void AdsClient::flush() {
@@ -92,6 +94,7 @@ config::SnapshotPtr AdsClient::settle() {
 }
 
 void AdsClient::refresh() {
+  if (asks_for_files_) return;
   config::SnapshotPtr snapshot = settle();
   if (store_.has_let_go()) snapshot = settle();
   if (const std::optional<Instant> deadline = store_.next_deadline()) {

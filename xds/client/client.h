@@ -17,6 +17,9 @@ namespace pillion::xds::client {
 class AdsClientEvents {
  public:
   virtual void on_snapshot(const config::SnapshotPtr& snapshot) = 0;  // differs from the one before
+  // The files with secrets that the store's resources name, before the snapshot is made that needs them: those that are
+  // there are to be given to the store now.
+  virtual void on_files_wanted(const FileWishes& wishes) = 0;
 
  protected:
   ~AdsClientEvents() = default;
@@ -48,7 +51,8 @@ class AdsClient final : public rpc::GrpcCallEvents {
             AdsClientEvents& events);
 
   void start();
-  // The store got something from elsewhere (a secret): looks whether a new snapshot comes of it.
+  // The store got something from elsewhere (a secret): looks whether a new snapshot comes of it. From inside of
+  // on_files_wanted() it does nothing: who calls that looks by itself.
   void refresh();
   const AdsClientStats& stats() const { return stats_; }
 
@@ -73,6 +77,7 @@ class AdsClient final : public rpc::GrpcCallEvents {
   event::Timer retry_timer_;
   event::Timer deadline_timer_;  // of the store's waiting
   config::SnapshotPtr published_;
+  bool asks_for_files_ = false;
   AdsClientStats stats_;
   uint32_t failures_ = 0;  // in a row, without any response
 };

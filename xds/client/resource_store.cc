@@ -43,13 +43,6 @@ void collect_clusters(const config::RouteConfiguration& routes, std::set<std::st
   }
 }
 
-std::string describe_user(const config::Listener& listener) {
-  return "listener " + listener.name;
-}
-std::string describe_user(const config::Cluster& cluster) {
-  return "cluster " + cluster.name;
-}
-
 // Translates, then asks the TLS library.
 template <class Translate, class Check>
 auto checked(Translate translate, Check check) {
@@ -199,19 +192,16 @@ void ResourceStore::keep_what_serves(Kind kind, const std::string& name) {
   if (kind == kClusters) keep(replaced_clusters_, current_->clusters);
 }
 
-void ResourceStore::set_secret(const std::string& name, std::shared_ptr<const TlsMaterial> material) {
-  secrets_.insert_or_assign(name, Entry<TlsMaterial>{std::move(material), {}});
+void ResourceStore::set_secret(const std::string& key, std::shared_ptr<const TlsMaterial> material) {
+  secrets_.insert_or_assign(key, Entry<TlsMaterial>{std::move(material), {}});
   dirty_ = true;
 }
 
-// === what is asked for ===
-
-template <class Resource>
-std::set<std::string> ResourceStore::secrets_of(const Resource& resource) {
-  std::set<std::string> out;
-  for_each_secret(resource, [&out](const config::SecretRef& ref, SecretUse) { out.insert(ref.name); });
-  return out;
+void ResourceStore::remove_secret(const std::string& key) {
+  dirty_ |= secrets_.erase(key) > 0;
 }
+
+// === what is asked for ===
 
 std::set<std::string> ResourceStore::routes_of(const config::Listener& listener) {
   std::set<std::string> out;
@@ -248,9 +238,11 @@ std::set<std::string> ResourceStore::subscriptions(Kind kind) const {
 }
 
 std::set<std::string> ResourceStore::secrets_in_use() const {
-  std::set<std::string> names;
-  for_each_user([&](const auto& user) { names.merge(secrets_of(user)); });
-  return names;
+  std::set<std::string> keys;
+  for_each_user([&](const auto& user) {
+    for_each_secret(user, [&](const config::SecretRef& ref, SecretUse) { keys.insert(ref.key()); });
+  });
+  return keys;
 }
 
 std::set<std::string> ResourceStore::wanted(std::string_view type_url, Instant now) {
@@ -273,20 +265,21 @@ std::set<std::string> ResourceStore::wanted(std::string_view type_url, Instant n
 
 SecretWishes ResourceStore::secret_wishes() const {
   SecretWishes out;
-  for_each_user([&out](const auto& user) {
-    for_each_secret(user, [&](const config::SecretRef& ref, SecretUse use) {
-      if (!ref.from_sds) return;
-      std::string& who = out[ref.name].of(use);
-      if (who.empty()) who = describe_user(user);
-    });
-  });
+  for_each_user([&out](const auto& user) { add_sds_wishes(user, out); });
   return out;
 }
 
 std::shared_ptr<const TlsMaterial> ResourceStore::find_secret(const config::SecretRef& ref) const {
-  if (const auto found = secrets_.find(ref.name); found != secrets_.end()) return found->second.value;
-  const auto found = statics_->secrets.find(ref.name);
+  const std::string key = ref.key();
+  if (const auto found = secrets_.find(key); found != secrets_.end()) return found->second.value;
+  const auto found = statics_->secrets.find(key);
   return found == statics_->secrets.end() ? nullptr : found->second;
+}
+
+FileWishes ResourceStore::wanted_files() const {
+  FileWishes out;
+  for_each_user([&out](const auto& user) { add_file_wishes(user, out); });
+  return out;
 }
 
 std::string ResourceStore::type_version(std::string_view type_url) const {
@@ -344,7 +337,7 @@ template <class Resource>
 bool ResourceStore::has_secrets(const Resource& resource, Instant now) {
   bool all = true;
   for_each_secret(resource, [&](const config::SecretRef& ref, SecretUse) {
-    all &= is_due(kSecrets, ref.name, ref.fetch_timeout, now);
+    all &= is_due(kSecrets, ref.key(), ref.fetch_timeout, now);
   });
   return all;
 }

@@ -46,12 +46,15 @@ class ResourceStore final : private KnownSecrets {
   // Takes what is good; `wall_now_us` is only shown to people. The errors name what is not, in the order of the
   // response.
   std::vector<ResourceError> apply(const Response& response, Instant now, int64_t wall_now_us);
-  // A secret from elsewhere: the proxy's own identity, or a file.
-  void set_secret(const std::string& name, std::shared_ptr<const TlsMaterial> material);
+  // A secret from elsewhere: the proxy's own identity, or a file. The key is SecretRef's.
+  void set_secret(const std::string& key, std::shared_ptr<const TlsMaterial> material);
+  void remove_secret(const std::string& key);
 
   // The names that what was accepted refers to, and what still serves in its place: RDS, EDS and SDS. Starts the clock
   // of those that are new, and forgets what nobody refers to any more.
   std::set<std::string> wanted(std::string_view type_url, Instant now);
+  // The files with secrets that it refers to. wanted() starts their clock, together with those of SDS.
+  FileWishes wanted_files() const;
   // For the next stream.
   std::string type_version(std::string_view type_url) const;
   std::map<std::string, std::string> resource_versions(std::string_view type_url) const;
@@ -96,8 +99,6 @@ class ResourceStore final : private KnownSecrets {
 
   template <class Visit>
   void for_each_user(Visit visit) const;
-  template <class Resource>
-  static std::set<std::string> secrets_of(const Resource& resource);
   static std::set<std::string> routes_of(const config::Listener& listener);
   bool has_come(Kind kind, const std::string& name) const;
   // It has come, or was waited for as long as `timeout` says; zero: for ever.

@@ -2,7 +2,6 @@
 // what comes over ADS, and of secrets in files. The path of an error is the field in the resource; no secret is in it.
 #pragma once
 
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,7 +10,7 @@
 
 #include "proxy/base/config_error.h"
 #include "proxy/config/snapshot.h"
-#include "xds/client/tls_walk.h"
+#include "xds/client/tls_wishes.h"
 
 namespace pillion::xds::client {
 
@@ -31,13 +30,6 @@ std::optional<ConfigError> tls_fault(const config::Cluster& cluster, const Known
 
 // Of a secret by itself: "tls_certificate: the key does not belong to the certificate".
 std::optional<ConfigError> tls_fault(const std::shared_ptr<const TlsMaterial>& material);
-
-// Who wants what of a secret, by its name: "listener web"; empty where nobody does.
-struct SecretWish {
-  std::string of_certificate, of_trust;
-  std::string& of(SecretUse use) { return use == SecretUse::certificate ? of_certificate : of_trust; }
-};
-using SecretWishes = std::map<std::string, SecretWish, std::less<>>;
 
 // A secret that fits none of its uses. Where it fits some of them it is good: the fault is with the others.
 std::optional<ConfigError> misfit(std::string_view name, const TlsMaterial& material, const SecretWishes& wishes);

@@ -32,7 +32,8 @@ constexpr auto kRead = std::to_array<KnownFields>({
     {"envoy.config.core.v3.GrpcService.EnvoyGrpc", "cluster_name authority"},
     {"envoy.config.core.v3.ConfigSource",
      "path_config_source api_config_source ads initial_fetch_timeout resource_api_version"},
-    {"envoy.config.core.v3.PathConfigSource", "path"},
+    {"envoy.config.core.v3.PathConfigSource", "path watched_directory"},
+    {"envoy.config.core.v3.WatchedDirectory", "path"},
 
     // === values ===
     {"envoy.config.core.v3.Address", "socket_address pipe"},

@@ -54,6 +54,7 @@ config::SecretRef to_reference(Context& cx, const tls::SdsSecretConfig& in) {
     out.from_sds = true;
   } else if (source.has_path_config_source()) {
     out.sds_path = source.path_config_source().path();
+    out.sds_watched_directory = source.path_config_source().watched_directory().path();
   } else if (source.has_api_config_source()) {
     const auto in_api = cx.field("api_config_source");
     const auto& api = source.api_config_source();

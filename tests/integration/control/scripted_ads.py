@@ -1,5 +1,6 @@
 """The real proxy under a control plane of which the test says every response: what it refuses, and what it waits for."""
 
+import json
 import os
 import queue
 import tempfile
@@ -137,6 +138,12 @@ class Scene:
         with open(os.path.join(self.dir, name), encoding="ascii") as f:
             return f.read()
 
+    def write_secret_file(self, path, name, pair):
+        text = json.dumps({"resources": [{"@type": SECRET, "name": name, "tls_certificate": pair}]})
+        with open(path + ".new", "w", encoding="utf-8") as out:
+            out.write(text)
+        os.rename(path + ".new", path)
+
     def listener(self, tls=None, rds=None):
         manager = {"@type": TYPES + "filters.network.http_connection_manager.v3.HttpConnectionManager",
                    "stat_prefix": "web",
@@ -223,6 +230,35 @@ def a_bad_secret_is_refused_and_the_last_good_one_serves():
         equal(s.served(), "one", "served with, after the refusal")
         equal(s.push(SECRET, {"name": "server", "tls_certificate": s.pair("two")}), "", "the next good secret")
         wait_for(lambda: s.served() == "two", what="the new certificate is served")
+
+
+@test
+def a_listener_of_ads_has_its_certificate_from_a_file():
+    with Scene() as s:
+        for name in ("one", "two", "three"):
+            s.ca.issue(name, f"DNS:{name}.test")
+        first, second = os.path.join(s.dir, "first.json"), os.path.join(s.dir, "second.json")
+
+        def of_file(path):
+            return s.listener(sds("server", {"path_config_source": {"path": path}}))
+
+        equal(s.push(LISTENER, of_file(first)), "", "the listener")
+        time.sleep(0.5)
+        check(not s.is_ready(), "the listener does not wait for its file")
+        s.write_secret_file(first, "server", s.pair("one"))
+        s.proxy.wait_ready()
+        equal(s.served(), "one", "served with")
+        s.write_secret_file(first, "server", s.pair("two"))
+        wait_for(lambda: s.served() == "two", what="the file's new certificate is served")
+        # Another file with a secret of the same name, which is not there yet: the first one serves until it is.
+        equal(s.push(LISTENER, of_file(second)), "", "the listener of the second file")
+        s.write_secret_file(first, "server", s.pair("one"))
+        wait_for(lambda: s.served() == "one", what="the first file is read while it serves")
+        s.write_secret_file(second, "server", s.pair("three"))
+        wait_for(lambda: s.served() == "three", what="the second file's certificate is served")
+        s.write_secret_file(first, "server", s.pair("two"))
+        time.sleep(0.5)
+        equal(s.served(), "three", "served with, after a change of the file that nobody names any more")
 
 
 @test

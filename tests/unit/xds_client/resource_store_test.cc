@@ -320,6 +320,44 @@ TEST_CASE("resource_store: each resource is waited for as long as its initial_fe
   }
 }
 
+TEST_CASE("resource_store: files with secrets are wanted by whoever is accepted, and waited for") {
+  const auto one = root().issue({.sans = "DNS:one.test"});
+  const auto in_file = [](const char* path) {
+    return common("{tls_certificate_sds_secret_configs: [{name: s, sds_config: {path_config_source: {path: " +
+                  std::string(path) + ", watched_directory: {path: /etc}}}}]}");
+  };
+  Fixture f;
+  CHECK(f.store.wanted_files().empty());
+  REQUIRE(f.give(kClusterType, {tls_cluster(in_file("/a.yaml"))}).empty());
+  REQUIRE(f.give(kListenerType, {tls_listener(in_file("/b.yaml"))}).empty());
+  FileWishes want;
+  want["/a.yaml"] = {{{"s", {"cluster c", ""}}}, {"/etc"}};
+  want["/b.yaml"] = {{{"s", {"listener l", ""}}}, {"/etc"}};
+  CHECK(f.store.wanted_files() == want);
+  CHECK(f.store.wanted(kSecretType, f.now).empty());
+  CHECK(f.build()->clusters.empty());
+  REQUIRE(f.store.next_deadline());
+  CHECK(*f.store.next_deadline() == f.now + kFetchTimeout);
+  f.now += Duration(1'000'000);
+  f.give(kEndpointType, {});
+  f.store.set_secret("/a.yaml#s", one);  // the same name in another file is another secret
+  CHECK(f.build()->clusters.contains("c"));
+  CHECK(f.build()->listeners.empty());
+  CHECK(*f.store.next_deadline() == f.now - Duration(1'000'000) + kFetchTimeout);
+  f.now += kFetchTimeout - Duration(1'000'000);
+  CHECK(f.build()->listeners.contains("l"));
+  REQUIRE(f.give(kClusterType, {}, false, {"c"}).empty());
+  want.erase("/a.yaml");
+  CHECK(f.store.wanted_files() == want);
+  CHECK(f.build()->secrets.contains("/a.yaml#s"));  // the one who watches the file removes it
+  f.store.remove_secret("/a.yaml#s");
+  CHECK(f.build()->secrets.empty());
+  // Statics count as well.
+  auto statics = std::make_shared<config::Snapshot>();
+  statics->listeners = f.build()->listeners;
+  CHECK(ResourceStore(statics, {}).wanted_files() == want);
+}
+
 TEST_CASE("resource_store: full state removes what is absent; endpoints end with the clusters that name them") {
   Fixture f;
   f.give(kClusterType, {cluster("a"), cluster("b")}, true);

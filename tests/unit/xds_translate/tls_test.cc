@@ -58,7 +58,8 @@ TEST_CASE("tls: an upstream context with inline material") {
 TEST_CASE("tls: secrets by name, by ADS, by a service of their own and from a file") {
   const auto l = translate_listener(read<Listener>(downstream(
       "require_client_certificate: true, common_tls_context: {tls_certificate_sds_secret_configs: [{name: own}, {name: "
-      "ads, sds_config: {ads: {}}}, {name: file, sds_config: {path_config_source: {path: /s.yaml}, "
+      "ads, sds_config: {ads: {}}}, {name: file, sds_config: {path_config_source: {path: /s.yaml, watched_directory: "
+      "{path: /d}}, "
       "initial_fetch_timeout: 0s}}, {name: api, "
       "sds_config: {api_config_source: {api_type: GRPC, grpc_services: [{envoy_grpc: {cluster_name: sds-grpc}}]}}}], "
       "combined_validation_context: {default_validation_context: {match_typed_subject_alt_names: [{san_type: DNS, "
@@ -73,6 +74,9 @@ TEST_CASE("tls: secrets by name, by ADS, by a service of their own and from a fi
   CHECK(tls.certificates[1].sds_cluster.empty());
   CHECK(tls.certificates[1].fetch_timeout == Duration(15'000'000));
   CHECK(tls.certificates[2].sds_path == "/s.yaml");
+  CHECK(tls.certificates[2].sds_watched_directory == "/d");
+  CHECK(tls.certificates[2].key() == "/s.yaml#file");
+  CHECK(tls.certificates[1].key() == "ads");
   CHECK(tls.certificates[2].fetch_timeout == Duration::zero());
   CHECK(tls.certificates[3].sds_cluster == "sds-grpc");
   CHECK(tls.validation.trust.name == "roots");
@@ -94,6 +98,9 @@ TEST_CASE("tls: what cannot be honoured is refused with its field, and without i
        common + "tls_certificates[0].private_key.filename: /nonexistent.key cannot be opened"},
       {"common_tls_context: {tls_certificates: [{certificate_chain: {inline_string: SECRET}}]}",
        common + "tls_certificates[0].private_key: must be set"},
+      {"common_tls_context: {tls_certificates: [{certificate_chain: {inline_string: SECRET}, private_key: "
+       "{inline_string: SECRET}, watched_directory: {path: /d}}]}",
+       common + "tls_certificates[0].watched_directory: is not supported"},
       {"common_tls_context: {validation_context: {crl: {inline_string: SECRET}}}",
        common + "validation_context.crl: is not supported"},
       {"common_tls_context: {validation_context: {verify_certificate_hash: [\"" + std::string(64, 'g') + "\"]}}",
