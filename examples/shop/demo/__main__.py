@@ -34,18 +34,18 @@ def show_logs(shop):
             print("--- the end of the control plane's log\n" + "".join(f.readlines()[-15:]))
 
 
-def run_step(number, step, shop):
-    print(f"\n{number:2}. {step.__doc__.strip()}", flush=True)
+def run_step(number, step, shop, say):
+    say(f"\n{number:2}. {step.__doc__.strip()}")
     began = time.monotonic()
     try:
         for line in step(shop):
-            print(f"    {line}", flush=True)
+            say(f"    {line}")
         result = "ok"
     except (DemoError, subprocess.TimeoutExpired) as error:
-        print(f"    FAILED: {error}", flush=True)
+        say(f"    FAILED: {error}")
         result = "FAILED"
         Load.stop_all()
-    print(f"    {result} ({time.monotonic() - began:.1f} s)", flush=True)
+    say(f"    {result} ({time.monotonic() - began:.1f} s)")
     return result == "ok"
 
 
@@ -70,10 +70,10 @@ def main():
             show_logs(shop)
             return 1
         print(f"    up in {time.monotonic() - began:.1f} s: every application runs unmodified behind a sidecar")
-        with Table(shop):
+        with Table(shop) as table:
             for number, step in enumerate(steps.ALL, 1):
                 if not chosen or number in chosen:
-                    results[number] = run_step(number, step, shop)
+                    results[number] = run_step(number, step, shop, table.say)
     finally:
         if arguments.keep_logs:
             shutil.copytree(arguments.work, arguments.keep_logs, dirs_exist_ok=True,

@@ -1,5 +1,7 @@
-"""A live line of who serves how much, at the bottom of a terminal. Elsewhere it is silent."""
+"""A live line of who serves how much, at the bottom of a terminal, below what the steps say. Elsewhere there are only the
+steps."""
 
+import shutil
 import sys
 import threading
 
@@ -12,23 +14,33 @@ class Table:
     def __init__(self, shop):
         self.shop = shop
         self.stop = threading.Event()
+        self.lock = threading.Lock()
         self.thread = threading.Thread(target=self.draw, daemon=True) if sys.stdout.isatty() else None
 
     def __enter__(self):
         if self.thread:
             self.thread.start()
+        return self
 
     def __exit__(self, *_):
         self.stop.set()
         if self.thread:
             self.thread.join()
-            sys.stderr.write("\r\x1b[K")
+            self.write("")
+
+    def say(self, text):
+        with self.lock:
+            print(("\r\x1b[K" if self.thread else "") + text, flush=True)
+
+    def write(self, line):
+        with self.lock:
+            sys.stdout.write("\r\x1b[K" + line[:shutil.get_terminal_size().columns - 1] + ("\r" if line else ""))
+            sys.stdout.flush()
 
     def draw(self):
         before = self.shop.served()
         while not self.stop.wait(INTERVAL_S):
             now = self.shop.served()
             cells = [f"{name} {(now[name] - before[name]) / INTERVAL_S:5.0f}/s" for name in WEB]
-            sys.stderr.write("\r\x1b[K    " + "   ".join(cells) + "\r")
-            sys.stderr.flush()
+            self.write("    " + "   ".join(cells))
             before = now
