@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "proxy/base/check.h"
+#include "proxy/http/octets.h"
 #include "proxy/http/validate.h"
 
 namespace pillion::http {
@@ -13,6 +14,11 @@ namespace pillion::http {
 
 HeadScanner::Found HeadScanner::scan(std::string_view bytes, size_t& used) {
   for (size_t i = 0; i < bytes.size(); ++i) {
+    if (state_ == State::in_line) {
+      i += plain_prefix(bytes.substr(i));
+      used = i;
+      if (i == bytes.size()) break;
+    }
     const auto c = static_cast<unsigned char>(bytes[i]);
     used = i + 1;
     if (state_ == State::line_cr || state_ == State::last_cr) {

@@ -1,6 +1,8 @@
 #include "proxy/http/h1_writer.h"
 
+#include <algorithm>
 #include <charconv>
+#include <span>
 #include <utility>
 
 #include "proxy/http/validate.h"
@@ -64,6 +66,24 @@ std::string_view reason_phrase(uint16_t status) {
   }
 }
 
+void H1Output::put_slowly(std::string_view bytes) {
+  commit();
+  while (!bytes.empty()) {
+    const std::span<char> room = out_.reserve(pool_, 1);
+    const std::string_view piece = bytes.substr(0, room.size());
+    room_ = room.data();
+    room_end_ = room.data() + room.size();
+    at_ = std::ranges::copy(piece, room_).out;
+    bytes.remove_prefix(piece.size());
+    if (!bytes.empty()) commit();
+  }
+}
+
+void H1Output::commit() {
+  if (at_ != room_) out_.commit(static_cast<size_t>(at_ - room_));
+  room_ = at_ = room_end_ = nullptr;
+}
+
 void H1Output::put_number(uint64_t n, int base) {
   char digits[24];
   const auto end = std::to_chars(digits, digits + sizeof digits, n, base).ptr;
@@ -96,6 +116,7 @@ void H1Output::start_body(H1Framing framing, uint64_t length) {
   length_left_ = length;
   if (framing == H1Framing::chunked) put("Transfer-Encoding: chunked\r\n");
   put("\r\n");
+  commit();
 }
 
 void H1Output::write_request(const RequestHead& head, H1Framing framing, uint64_t length) {
@@ -139,6 +160,7 @@ void H1Output::write_informational(const ResponseHead& head) {
   put_status_line(head.status);
   put_headers(head.headers);
   put("\r\n");
+  commit();
 }
 
 const char* H1Output::write_body(Chain&& data, bool end) {
@@ -153,10 +175,12 @@ const char* H1Output::write_body(Chain&& data, bool end) {
       if (!data.empty()) {
         put_number(data.size(), 16);
         put("\r\n");
+        commit();
         out_.append(std::move(data));
         put("\r\n");
       }
       if (end) put("0\r\n\r\n");
+      commit();
       return nullptr;
     case H1Framing::until_close:
     case H1Framing::tunnel: out_.append(std::move(data)); return nullptr;
@@ -172,6 +196,7 @@ const char* H1Output::write_trailers(const HeaderMap& trailers) {
     if (may_be_trailer(h)) put_field(h.name, h.value);
   }
   put("\r\n");
+  commit();
   return nullptr;
 }
 

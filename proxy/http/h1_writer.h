@@ -2,6 +2,7 @@
 // fields are written anew here, and those in a header map, should a filter have put them there, are left out.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string_view>
 
@@ -39,7 +40,13 @@ class H1Output {
   void produce(Chain& out, size_t budget);
 
  private:
-  void put(std::string_view bytes) { out_.append(pool_, bytes); }
+  // Puts go into room of the chain, which learns of them by commit(): before anything else is done with it.
+  void put(std::string_view bytes) {
+    if (static_cast<size_t>(room_end_ - at_) < bytes.size()) return put_slowly(bytes);
+    at_ = std::copy(bytes.begin(), bytes.end(), at_);
+  }
+  void put_slowly(std::string_view bytes);
+  void commit();
   void put_number(uint64_t n, int base);
   void put_field(std::string_view name, std::string_view value);
   void put_headers(const HeaderMap& headers);
@@ -48,6 +55,9 @@ class H1Output {
 
   ChunkPool& pool_;
   Chain out_;
+  char* room_ = nullptr;  // behind the chain; filled up to at_, and null after commit()
+  char* at_ = nullptr;
+  char* room_end_ = nullptr;
   H1Framing framing_ = H1Framing::none;
   uint64_t length_left_ = 0;
 };

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "proxy/http/octets.h"
+
 namespace pillion::http {
 namespace {
 
@@ -76,7 +78,16 @@ std::string_view header_name(HeaderId id) {
 
 bool equals_ignore_case(std::string_view a, std::string_view b) {
   if (a.size() != b.size()) return false;
-  for (size_t i = 0; i < a.size(); ++i) {
+  size_t i = 0;
+  for (; i + kWordBytes <= a.size(); i += kWordBytes) {
+    const uint64_t differences = load_word(a.data() + i) ^ load_word(b.data() + i);
+    if (differences == 0) continue;
+    if ((differences & ~repeated(0x20)) != 0) return false;  // not by the bit that makes a letter small
+    for (size_t j = i; j < i + kWordBytes; ++j) {
+      if (lower(a[j]) != lower(b[j])) return false;
+    }
+  }
+  for (; i < a.size(); ++i) {
     if (lower(a[i]) != lower(b[i])) return false;
   }
   return true;
@@ -88,10 +99,10 @@ bool is_token(std::string_view s) {
 }
 
 bool is_field_value(std::string_view s) {
-  return std::ranges::all_of(s, [](char c) {
-    const auto u = static_cast<unsigned char>(c);
-    return u >= 0x20 ? u != 0x7f : u == '\t';
-  });
+  for (size_t i = plain_prefix(s); i < s.size(); i += 1 + plain_prefix(s.substr(i + 1))) {
+    if (s[i] != '\t') return false;
+  }
+  return true;
 }
 
 size_t HeaderMap::bytes() const {
@@ -107,7 +118,7 @@ void HeaderMap::set(HeaderId id, std::string_view value) {
     return;
   }
   first->value = value;
-  fields_.erase(std::remove_if(first + 1, fields_.end(), [id](const Header& h) { return h.id == id; }), fields_.end());
+  fields_.truncate(std::remove_if(first + 1, fields_.end(), [id](const Header& h) { return h.id == id; }));
 }
 
 void HeaderMap::set(std::string_view name, std::string_view value) {
@@ -118,7 +129,7 @@ void HeaderMap::set(std::string_view name, std::string_view value) {
     return;
   }
   first->value = value;
-  fields_.erase(std::remove_if(first + 1, fields_.end(), same), fields_.end());
+  fields_.truncate(std::remove_if(first + 1, fields_.end(), same));
 }
 
 size_t HeaderMap::remove(HeaderId id) {

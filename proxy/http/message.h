@@ -2,10 +2,12 @@
 // belong to, so building, changing and dropping them costs no allocation of their own.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string_view>
-#include <vector>
+#include <utility>
 
 #include "proxy/base/arena.h"
 
@@ -86,10 +88,59 @@ struct Header {
   HeaderId id = HeaderId::other;
 };
 
+// The fields of a HeaderMap: in its arena, so that growing costs no allocation of its own.
+class HeaderList {
+ public:
+  HeaderList() = default;
+  HeaderList(HeaderList&& other) noexcept
+      : data_(std::exchange(other.data_, nullptr)),
+        size_(std::exchange(other.size_, 0)),
+        capacity_(std::exchange(other.capacity_, 0)) {}
+  HeaderList& operator=(HeaderList&& other) noexcept {
+    data_ = std::exchange(other.data_, nullptr);
+    size_ = std::exchange(other.size_, 0);
+    capacity_ = std::exchange(other.capacity_, 0);
+    return *this;
+  }
+
+  Header* begin() { return data_; }
+  Header* end() { return data_ + size_; }
+  const Header* begin() const { return data_; }
+  const Header* end() const { return data_ + size_; }
+  size_t size() const { return size_; }
+  void push_back(Arena& arena, const Header& field) {
+    if (size_ == capacity_) reserve(arena, size_ == 0 ? kFirst : 2 * size_);
+    data_[size_++] = field;
+  }
+  void reserve(Arena& arena, size_t capacity) {
+    if (capacity <= capacity_) return;
+    auto* const larger = reinterpret_cast<Header*>(arena.allocate(capacity * sizeof(Header), alignof(Header)));
+    std::uninitialized_copy(begin(), end(), larger);
+    data_ = larger;
+    capacity_ = static_cast<uint32_t>(capacity);
+  }
+  void truncate(Header* end) { size_ = static_cast<uint32_t>(end - data_); }
+
+ private:
+  static constexpr size_t kFirst = 16;
+  Header* data_ = nullptr;
+  uint32_t size_ = 0;
+  uint32_t capacity_ = 0;
+};
+
 // An ordered list of fields. Repeated names stay separate fields, in order. Views point into arena().
 class HeaderMap {
  public:
   explicit HeaderMap(Arena& arena) : arena_(&arena) {}
+  HeaderMap(HeaderMap&&) = default;
+  HeaderMap& operator=(HeaderMap&&) = default;
+  HeaderMap(const HeaderMap& other) : arena_(other.arena_) { copy_fields(other); }
+  HeaderMap& operator=(const HeaderMap& other) {
+    arena_ = other.arena_;
+    fields_ = HeaderList();
+    copy_fields(other);
+    return *this;
+  }
 
   Arena& arena() const { return *arena_; }
   size_t size() const { return fields_.size(); }
@@ -98,8 +149,10 @@ class HeaderMap {
   auto end() const { return fields_.end(); }
 
   // The views are kept, not copied: they must live in the arena or be literals.
-  void add(std::string_view name, std::string_view value) { fields_.push_back({name, value, header_id(name)}); }
-  void add(HeaderId id, std::string_view value) { fields_.push_back({header_name(id), value, id}); }
+  void add(std::string_view name, std::string_view value) {
+    fields_.push_back(*arena_, {name, value, header_id(name)});
+  }
+  void add(HeaderId id, std::string_view value) { fields_.push_back(*arena_, {header_name(id), value, id}); }
   void add_copy(std::string_view name, std::string_view value) { add(arena_->copy(name), arena_->copy(value)); }
   // Replaces the first field of that name, in its place, and removes the others; adds it where there was none.
   void set(HeaderId id, std::string_view value);
@@ -108,7 +161,10 @@ class HeaderMap {
   size_t remove(std::string_view name);
   template <class Predicate>
   size_t remove_if(Predicate p) {
-    return std::erase_if(fields_, p);
+    Header* const kept = std::remove_if(fields_.begin(), fields_.end(), p);
+    const auto removed = static_cast<size_t>(fields_.end() - kept);
+    fields_.truncate(kept);
+    return removed;
   }
   // Joins to the first field of that name with ",", or adds it.
   void append(HeaderId id, std::string_view value);
@@ -119,12 +175,16 @@ class HeaderMap {
   std::string_view get(HeaderId id) const;  // the first value; "" where there is none
   // All values of a name joined by "," — what a policy must look at (conformance.md 3.1 row 18). None if absent.
   std::optional<std::string_view> get_all(std::string_view name) const;
-  void clear() { fields_.clear(); }
-  void reserve(size_t n) { fields_.reserve(n); }
+  void clear() { fields_.truncate(fields_.begin()); }
+  void reserve(size_t n) { fields_.reserve(*arena_, n); }
 
  private:
+  void copy_fields(const HeaderMap& other) {
+    fields_.reserve(*arena_, other.size());
+    for (const Header& field : other) fields_.push_back(*arena_, field);
+  }
   Arena* arena_;
-  std::vector<Header> fields_;
+  HeaderList fields_;
 };
 
 enum class Version : uint8_t { http10, http11, http2 };

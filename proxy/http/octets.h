@@ -1,0 +1,42 @@
+// Eight octets at a time: what the scans of heads are made of.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
+namespace pillion::http {
+
+inline constexpr size_t kWordBytes = sizeof(uint64_t);
+
+inline uint64_t load_word(const char* at) {
+  uint64_t word;
+  std::memcpy(&word, at, sizeof word);
+  return word;
+}
+
+constexpr uint64_t repeated(uint8_t octet) {
+  return 0x0101010101010101u * octet;
+}
+
+constexpr bool is_control(char c) {
+  return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+}
+
+// How many octets there are before the first control (below 0x20, a tab too, or DEL); all of them where there is none.
+inline size_t plain_prefix(std::string_view bytes) {
+  static_assert(std::endian::native == std::endian::little);
+  size_t n = 0;
+  for (; n + kWordBytes <= bytes.size(); n += kWordBytes) {
+    const uint64_t word = load_word(bytes.data() + n);
+    const uint64_t del = word ^ repeated(0x7f);
+    const uint64_t found = (((word - repeated(0x20)) & ~word) | ((del - repeated(0x01)) & ~del)) & repeated(0x80);
+    // A borrow may mark an octet behind one that is marked rightly: the first mark is exact.
+    if (found != 0) return n + static_cast<size_t>(std::countr_zero(found)) / 8;
+  }
+  while (n < bytes.size() && !is_control(bytes[n])) ++n;
+  return n;
+}
+
+}  // namespace pillion::http
