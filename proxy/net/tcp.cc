@@ -148,6 +148,7 @@ void TcpTransport::on_read(uv_stream_t* stream, ssize_t count, const uv_buf_t*) 
 void TcpTransport::read_done(ssize_t count) {
   if (count == 0) return;  // EAGAIN
   loop_.refresh_now();
+  if (count < 0 && write_error_) return break_off(*write_error_);
   if (count == UV_EOF) {
     eof_seen_ = true;
     stop_reading();
@@ -194,7 +195,7 @@ size_t TcpTransport::pending_write_bytes() const {
 }
 
 void TcpTransport::write(Chain&& bytes) {
-  if (handle_ == nullptr || shut_wanted_) return;
+  if (handle_ == nullptr || shut_wanted_ || write_error_) return;
   bytes_written_ += bytes.size();
   output_.append(std::move(bytes));
   if (is_congested()) above_high_ = true;
@@ -257,7 +258,7 @@ void TcpTransport::shutdown_write() {
 }
 
 void TcpTransport::shut_when_empty() {
-  if (!shut_wanted_ || shut_sent_ || handle_ == nullptr || pending_write_bytes() > 0) return;
+  if (!shut_wanted_ || shut_sent_ || handle_ == nullptr || write_error_ || pending_write_bytes() > 0) return;
   shut_sent_ = true;
   // A failure means that the peer has reset; the read side tells that.
   uv_shutdown(&handle_->extra.shutdown, stream(), [](uv_shutdown_t*, int) {});
@@ -265,8 +266,15 @@ void TcpTransport::shut_when_empty() {
 
 // === the end ===
 
+// What the peer said before it reset may still wait to be read, such as an early answer or an alert of TLS: reading goes
+// on, and its end is then told with this error.
 void TcpTransport::write_failed(int error) {
-  break_off({Code::peer_reset, Side::local, Retry::never, error, "writing"});
+  const Error why{Code::peer_reset, Side::local, Retry::never, error, "writing"};
+  const bool is_reset = error == EPIPE || error == ECONNRESET;
+  if (!is_reset || events_ == nullptr || eof_seen_) return break_off(why);
+  write_error_ = why;
+  output_.clear();
+  note_drained();
 }
 
 void TcpTransport::break_off(const Error& why) {

@@ -79,6 +79,7 @@ class TcpTransport final : public Transport, public event::Flushable, public eve
   Chunk* reading_into_ = nullptr;
   uint64_t bytes_written_ = 0;            // given to the transport
   std::optional<uint64_t> acknowledged_;  // by the peer, when the connection broke
+  std::optional<Error> write_error_;      // the peer takes nothing more; what it sent before is still read
   uint32_t pauses_ = 0;
   bool reading_ = false;
   bool above_high_ = false;

@@ -153,3 +153,20 @@ TEST_CASE("tcp: a reset by the peer is told once, and a close lets pending bytes
   CHECK(ended);
   CHECK(lingering.events.closes == 0);
 }
+
+TEST_CASE("tcp: what the peer said before it reset is read, though writing fails first") {
+  Pair p;
+  p.send_text("a request");
+  p.loop.run_once(false);
+  REQUIRE(write(p.peer, "refused", 7) == 7);
+  close(p.peer);  // with unread bytes, so that a reset follows at once
+  p.peer = -1;
+  p.send_text("more of it");
+  p.transport->set_events(&p.events);
+  static_cast<event::Flushable&>(*p.transport).flush();  // before anything is read, as when the reset is on its way
+  CHECK(p.events.closes == 0);
+  CHECK(p.run_until([&] { return p.events.closes == 1; }));
+  CHECK(p.events.received == "refused");
+  CHECK(p.events.error.code == Code::peer_reset);
+  CHECK(p.events.eofs == 0);
+}
