@@ -2,24 +2,35 @@
 // copied out. Nothing in it has a destructor run.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <initializer_list>
 #include <new>
+#include <span>
 #include <string_view>
 #include <type_traits>
 #include <utility>
+
+#include "proxy/base/block_pool.h"
 
 namespace pillion {
 
 class Arena {
  public:
-  static constexpr size_t kBlockBytes = 4096;
   Arena() = default;
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
   ~Arena() { reset(); }
+
+  // The first allocations go into `room`, which is somebody else's and outlives the arena; blocks come from the pool.
+  // Called while the arena is empty.
+  void start_in(std::span<char> room, BlockPool& pool) {
+    pool_ = &pool;
+    cursor_ = room.data();
+    end_ = room.data() + room.size();
+  }
 
   char* allocate(size_t bytes, size_t align = 1) {
     uintptr_t at = (reinterpret_cast<uintptr_t>(cursor_) + align - 1) & ~(uintptr_t{align} - 1);
@@ -74,7 +85,7 @@ class Arena {
   void reset() {
     while (blocks_ != nullptr) {
       Block* next = blocks_->next;
-      ::operator delete(blocks_);
+      BlockPool::release(blocks_);
       blocks_ = next;
     }
     cursor_ = end_ = nullptr;
@@ -88,8 +99,8 @@ class Arena {
     Block* next;
   };
   void grow(size_t at_least) {
-    const size_t size = at_least + sizeof(Block) > kBlockBytes ? at_least + sizeof(Block) : kBlockBytes;
-    auto* block = static_cast<Block*>(::operator new(size));
+    const size_t size = std::max(at_least + sizeof(Block), BlockPool::kRoomBytes);
+    auto* block = static_cast<Block*>(BlockPool::acquire(pool_, size));
     block->next = blocks_;
     blocks_ = block;
     cursor_ = reinterpret_cast<char*>(block + 1);
@@ -99,6 +110,7 @@ class Arena {
   char* cursor_ = nullptr;
   char* end_ = nullptr;
   Block* blocks_ = nullptr;
+  BlockPool* pool_ = nullptr;
   size_t used_ = 0;
 };
 

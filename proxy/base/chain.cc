@@ -76,37 +76,42 @@ Chunk* ChunkPool::read_chunk(size_t min_bytes) {
   return read_chunk_;
 }
 
-Chain::Chain(Chain&& other) noexcept
-    : slices_(std::move(other.slices_)), head_(std::exchange(other.head_, 0)), bytes_(std::exchange(other.bytes_, 0)) {
-  other.slices_.clear();
+void SliceList::make_room() {
+  const uint32_t live = end_ - head_;
+  if (head_ > 0 && head_ >= live) {
+    std::copy(begin(), end(), at());
+  } else {
+    auto* const larger = static_cast<Slice*>(std::malloc(2 * capacity_ * sizeof(Slice)));
+    PILLION_CHECK(larger != nullptr);
+    std::copy(begin(), end(), larger);
+    if (is_on_heap()) std::free(place_.many);
+    place_.many = larger;
+    capacity_ *= 2;
+  }
+  head_ = 0;
+  end_ = live;
 }
+
+Chain::Chain(Chain&& other) noexcept : slices_(std::move(other.slices_)), bytes_(std::exchange(other.bytes_, 0)) {}
 
 Chain& Chain::operator=(Chain&& other) noexcept {
   if (this == &other) return *this;
   clear();
   slices_.swap(other.slices_);
-  head_ = std::exchange(other.head_, 0);
   bytes_ = std::exchange(other.bytes_, 0);
   return *this;
 }
 
 void Chain::clear() {
-  for (size_t i = head_; i < slices_.size(); ++i) slices_[i].chunk->pool->release(slices_[i].chunk);
+  for (const Slice& s : slices_) s.chunk->pool->release(s.chunk);
   slices_.clear();
-  head_ = 0;
   bytes_ = 0;
 }
 
 void Chain::pop_front_slice() {
-  Slice& s = slices_[head_];
+  Slice& s = slices_.front();
   s.chunk->pool->release(s.chunk);
-  if (++head_ == slices_.size()) {
-    slices_.clear();
-    head_ = 0;
-  } else if (head_ >= 64 && head_ * 2 >= slices_.size()) {
-    slices_.erase(slices_.begin(), slices_.begin() + static_cast<ptrdiff_t>(head_));
-    head_ = 0;
-  }
+  slices_.pop_front();
 }
 
 void Chain::append(Chain&& other) {
@@ -115,8 +120,7 @@ void Chain::append(Chain&& other) {
     *this = std::move(other);
     return;
   }
-  for (size_t i = other.head_; i < other.slices_.size(); ++i) {
-    Slice& s = other.slices_[i];
+  for (const Slice& s : other.slices_) {
     const size_t n = s.end - s.begin;
     if (n < kCopyBelow) {
       append(*s.chunk->pool, {s.chunk->data() + s.begin, n});
@@ -127,7 +131,6 @@ void Chain::append(Chain&& other) {
     }
   }
   other.slices_.clear();
-  other.head_ = 0;
   other.bytes_ = 0;
 }
 
@@ -153,9 +156,7 @@ void Chain::append_slice(Chunk* chunk, uint32_t begin, uint32_t end) {
 }
 
 void Chain::append_shared(const Chain& other) {
-  for (size_t i = other.head_; i < other.slices_.size(); ++i) {
-    append_slice(other.slices_[i].chunk, other.slices_[i].begin, other.slices_[i].end);
-  }
+  for (const Slice& s : other.slices_) append_slice(s.chunk, s.begin, s.end);
 }
 
 std::span<char> Chain::reserve(ChunkPool& pool, size_t min) {
@@ -179,16 +180,12 @@ void Chain::commit(size_t bytes) {
   if (tail.begin == tail.end) {  // reserved and not used: leave no empty slice behind
     tail.chunk->pool->release(tail.chunk);
     slices_.pop_back();
-    if (head_ == slices_.size()) {
-      slices_.clear();
-      head_ = 0;
-    }
   }
 }
 
 std::string_view Chain::front() const {
   if (bytes_ == 0) return {};
-  const Slice& s = slices_[head_];
+  const Slice& s = slices_.front();
   return {s.chunk->data() + s.begin, s.end - s.begin};
 }
 
@@ -196,7 +193,7 @@ void Chain::drain(size_t bytes) {
   PILLION_DCHECK(bytes <= bytes_);
   bytes_ -= bytes;
   while (bytes > 0) {
-    Slice& s = slices_[head_];
+    Slice& s = slices_.front();
     const size_t n = s.end - s.begin;
     if (bytes < n) {
       s.begin += static_cast<uint32_t>(bytes);
@@ -214,7 +211,7 @@ void Chain::move_front(size_t bytes, Chain& to) {
     return;
   }
   while (bytes > 0) {
-    Slice& s = slices_[head_];
+    Slice& s = slices_.front();
     const uint32_t n = static_cast<uint32_t>(std::min<size_t>(bytes, s.end - s.begin));
     if (n < kCopyBelow && !to.empty()) {
       to.append(*s.chunk->pool, {s.chunk->data() + s.begin, n});
@@ -230,8 +227,8 @@ void Chain::move_front(size_t bytes, Chain& to) {
 
 size_t Chain::iov(std::span<iovec> out) const {
   size_t n = 0;
-  for (size_t i = head_; i < slices_.size() && n < out.size(); ++i) {
-    const Slice& s = slices_[i];
+  for (const Slice& s : slices_) {
+    if (n == out.size()) break;
     out[n++] = {s.chunk->data() + s.begin, s.end - s.begin};
   }
   return n;
@@ -239,8 +236,7 @@ size_t Chain::iov(std::span<iovec> out) const {
 
 size_t Chain::copy_out(std::span<char> out) const {
   size_t done = 0;
-  for (size_t i = head_; i < slices_.size() && done < out.size(); ++i) {
-    const Slice& s = slices_[i];
+  for (const Slice& s : slices_) {
     const size_t n = std::min<size_t>(s.end - s.begin, out.size() - done);
     std::memcpy(out.data() + done, s.chunk->data() + s.begin, n);
     done += n;

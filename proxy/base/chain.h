@@ -7,10 +7,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <span>
 #include <string>
 #include <string_view>
-#include <vector>
+#include <utility>
 
 namespace pillion {
 
@@ -52,6 +53,62 @@ class ChunkPool {
   Chunk* read_chunk_ = nullptr;
 };
 
+// Most chains have one slice, so the first costs no allocation.
+class SliceList {
+ public:
+  struct Slice {
+    Chunk* chunk;
+    uint32_t begin;
+    uint32_t end;
+  };
+  SliceList() = default;
+  SliceList(SliceList&& other) noexcept { swap(other); }
+  SliceList(const SliceList&) = delete;
+  SliceList& operator=(const SliceList&) = delete;
+  ~SliceList() {
+    if (is_on_heap()) std::free(place_.many);
+  }
+
+  Slice* begin() { return at() + head_; }
+  Slice* end() { return at() + end_; }
+  const Slice* begin() const { return const_cast<SliceList*>(this)->begin(); }
+  const Slice* end() const { return const_cast<SliceList*>(this)->end(); }
+  bool empty() const { return head_ == end_; }
+  Slice& front() { return *begin(); }
+  const Slice& front() const { return *begin(); }
+  Slice& back() { return *(end() - 1); }
+  void push_back(const Slice& slice) {
+    if (end_ == capacity_) make_room();
+    at()[end_++] = slice;
+  }
+  void pop_front() {
+    if (++head_ == end_) head_ = end_ = 0;
+  }
+  void pop_back() {
+    if (--end_ == head_) head_ = end_ = 0;
+  }
+  void clear() { head_ = end_ = 0; }
+  void swap(SliceList& other) noexcept {
+    std::swap(place_, other.place_);
+    std::swap(head_, other.head_);
+    std::swap(end_, other.end_);
+    std::swap(capacity_, other.capacity_);
+  }
+
+ private:
+  bool is_on_heap() const { return capacity_ > 1; }
+  Slice* at() { return is_on_heap() ? place_.many : &place_.one; }
+  void make_room();  // moves the slices to the beginning, or to a place of twice the size
+
+  union {
+    Slice one;
+    Slice* many;
+  } place_ = {};
+  uint32_t head_ = 0;
+  uint32_t end_ = 0;
+  uint32_t capacity_ = 1;
+};
+
 class Chain {
  public:
   static constexpr size_t kCopyBelow = 1024;  // slices smaller than this are copied behind their predecessor
@@ -86,15 +143,10 @@ class Chain {
   std::string to_string() const;               // a copy; for tests and small bodies
 
  private:
-  struct Slice {
-    Chunk* chunk;
-    uint32_t begin;
-    uint32_t end;
-  };
+  using Slice = SliceList::Slice;
   void pop_front_slice();
 
-  std::vector<Slice> slices_;  // live ones start at head_
-  size_t head_ = 0;
+  SliceList slices_;
   size_t bytes_ = 0;
 };
 

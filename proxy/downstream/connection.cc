@@ -201,7 +201,7 @@ http::ServerStreamEvents& HttpConnection::on_stream_begin(http::ServerStream& st
   ++requests_;
   idle_timer_.stop();
   const http::Version version = http2_ ? http::Version::http2 : http::Version::http11;
-  Exchange& exchange = exchanges_.push_back(std::make_unique<Exchange>(context_, stream, version));
+  Exchange& exchange = exchanges_.push_back(Exchange::make(context_, stream, version));
   stats().add(ids_.downstream_rq_total);
   stats().add(ids_.downstream_rq_active);
   stats().add(http2_ ? ids_.downstream_rq_http2_total : ids_.downstream_rq_http1_total);

@@ -28,6 +28,14 @@ Exchange::Exchange(const ExchangeContext& context, http::ServerStream& stream, h
   start_timers();
 }
 
+std::unique_ptr<Exchange> Exchange::make(const ExchangeContext& context, http::ServerStream& stream,
+                                         http::Version version) {
+  BlockPool& pool = context.services.executor.blocks;
+  std::unique_ptr<Exchange> made(new (pool) Exchange(context, stream, version));
+  made->arena_.start_in({reinterpret_cast<char*>(made.get() + 1), BlockPool::kRoomBytes - sizeof(Exchange)}, pool);
+  return made;
+}
+
 Exchange::~Exchange() = default;
 
 // What the cursors and the last verdict allow; none = wait for an event.

@@ -64,8 +64,14 @@ class Exchange final : public event::Retirable,
   static constexpr size_t kReplayBytesMax = 64 * 1024;  // of a request's body, kept for another try
   static constexpr size_t kHeldBytesMax = 1024 * 1024;  // of a request's body, while no endpoint takes it
 
+  // In a block of the worker's pool, with the first of its arena behind it.
+  static std::unique_ptr<Exchange> make(const ExchangeContext& context, http::ServerStream& stream,
+                                        http::Version version);
   Exchange(const ExchangeContext& context, http::ServerStream& stream, http::Version version);
   ~Exchange() override;
+  static void* operator new(size_t bytes, BlockPool& pool) { return BlockPool::acquire(&pool, bytes); }
+  static void operator delete(void* room, BlockPool&) { BlockPool::release(room); }
+  static void operator delete(void* room) { BlockPool::release(room); }
 
   void step() override;
   bool is_tunnel() const { return record_.upgraded; }
@@ -172,7 +178,7 @@ class Exchange final : public event::Retirable,
   bool downstream_gone_ = false;
   bool finished_ = false;
 };
-// What a request costs beside its arena; an exchange is one allocation.
-static_assert(sizeof(Exchange) <= 2048);
+// The rest of the block is the arena's: what a request of usual size costs is one block.
+static_assert(sizeof(Exchange) <= BlockPool::kRoomBytes / 2);
 
 }  // namespace pillion::downstream

@@ -13,6 +13,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "proxy/downstream/session.h"
 #include "proxy/downstream/tunnel.h"

@@ -9,6 +9,7 @@
 #include <memory>
 #include <vector>
 
+#include "proxy/base/block_pool.h"
 #include "proxy/base/chain.h"
 #include "proxy/base/list.h"
 #include "proxy/base/random.h"
@@ -55,6 +56,7 @@ class Executor {
   ~Executor() { end_turn(); }
 
   ChunkPool chunks;  // outlives everything below it
+  BlockPool blocks;
   TimerQueue timers;
   Random random;
   StatSlab& stats;
@@ -86,8 +88,8 @@ class Executor {
       run_ready();
       while (Flushable* f = dirty_.pop_front()) f->flush();
       // Destructors may retire more; those are for the next round.
-      std::vector<std::unique_ptr<Retirable>> dead;
-      dead.swap(graveyard_);
+      dying_.swap(graveyard_);
+      dying_.clear();
     } while (!ready_.empty() || !dirty_.empty() || !graveyard_.empty());
     long_works_ = 0;
   }
@@ -98,7 +100,8 @@ class Executor {
   mutable List<Steppable, ReadyTag> ready_;
   mutable List<Flushable, DirtyTag> dirty_;
   std::vector<std::unique_ptr<Retirable>> graveyard_;
-  uint32_t long_works_ = 0;  // in this turn
+  std::vector<std::unique_ptr<Retirable>> dying_;  // empty outside of end_turn(); both keep their room
+  uint32_t long_works_ = 0;                        // in this turn
   bool running_ = false;
 };
 

@@ -21,14 +21,14 @@ void Timer::start(TimerQueue& queue, Instant deadline) {
   queue.insert(*this);
 }
 
-void Timer::stop() {
-  if (queue_ == nullptr) return;
-  if (armed_) {
-    armed_ = false;
-    --queue_->armed_;
-  }
+void Timer::disarm() {
+  armed_ = false;
+  --queue_->armed_;
+}
+
+void Timer::unlink() {
+  stop();
   if (heap_index_ != SIZE_MAX) queue_->remove(*this);
-  queue_ = nullptr;
 }
 
 TimerQueue::~TimerQueue() {
@@ -95,6 +95,7 @@ size_t TimerQueue::advance_to(Instant now) {
     Timer* t = heap_.front();
     if (t->heap_key_ > now_ || t->sequence_ >= until) break;
     remove(*t);
+    if (!t->armed_) continue;
     if (t->deadline_ > now_) {  // was moved later in the meantime
       t->heap_key_ = t->deadline_;
       insert(*t);
@@ -111,8 +112,9 @@ size_t TimerQueue::advance_to(Instant now) {
 std::optional<Instant> TimerQueue::next_deadline() {
   while (!heap_.empty()) {
     Timer* t = heap_.front();
-    if (t->deadline_ == t->heap_key_) return t->heap_key_;
+    if (t->armed_ && t->deadline_ == t->heap_key_) return t->heap_key_;
     remove(*t);
+    if (!t->armed_) continue;
     t->heap_key_ = t->deadline_;
     insert(*t);
   }

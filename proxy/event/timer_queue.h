@@ -24,17 +24,23 @@ class Timer {
   Timer(void* owner, Callback callback) : owner_(owner), callback_(callback) {}
   Timer(const Timer&) = delete;
   Timer& operator=(const Timer&) = delete;
-  ~Timer() { stop(); }
+  ~Timer() { unlink(); }
 
   // (Re)arms the timer. Moving a deadline later costs nothing until the old one is reached.
   void start(TimerQueue& queue, Instant deadline);
   void start_after(TimerQueue& queue, Duration delay);
-  void stop();
+  // Costs nothing either: the place in the heap stays until it is reached, used again, or the timer dies.
+  void stop() {
+    if (armed_) disarm();
+  }
   bool is_armed() const { return armed_; }
   Instant deadline() const { return deadline_; }
 
  private:
   friend class TimerQueue;
+  void disarm();
+  void unlink();
+
   void* owner_;
   Callback callback_;
   TimerQueue* queue_ = nullptr;

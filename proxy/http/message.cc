@@ -77,20 +77,14 @@ std::string_view header_name(HeaderId id) {
 }
 
 bool equals_ignore_case(std::string_view a, std::string_view b) {
-  if (a.size() != b.size()) return false;
-  size_t i = 0;
-  for (; i + kWordBytes <= a.size(); i += kWordBytes) {
-    const uint64_t differences = load_word(a.data() + i) ^ load_word(b.data() + i);
-    if (differences == 0) continue;
-    if ((differences & ~repeated(0x20)) != 0) return false;  // not by the bit that makes a letter small
-    for (size_t j = i; j < i + kWordBytes; ++j) {
-      if (lower(a[j]) != lower(b[j])) return false;
-    }
+  const size_t n = a.size();
+  if (n != b.size()) return false;
+  const auto same = [&](size_t i) { return lower(load_word(a.data() + i)) == lower(load_word(b.data() + i)); };
+  if (n < kWordBytes) return n == 0 || lower(load_short(a.data(), n)) == lower(load_short(b.data(), n));
+  for (size_t i = 0; i + kWordBytes < n; i += kWordBytes) {
+    if (!same(i)) return false;
   }
-  for (; i < a.size(); ++i) {
-    if (lower(a[i]) != lower(b[i])) return false;
-  }
-  return true;
+  return same(n - kWordBytes);  // overlaps what was compared
 }
 
 bool is_token(std::string_view s) {

@@ -39,4 +39,20 @@ inline size_t plain_prefix(std::string_view bytes) {
   return n;
 }
 
+// ASCII letters made small.
+constexpr uint64_t lower(uint64_t word) {
+  const uint64_t low_bits = word & repeated(0x7f);
+  const uint64_t from_a = low_bits + repeated(0x80 - 'A');
+  const uint64_t above_z = low_bits + repeated(0x7f - 'Z');
+  const uint64_t capitals = (from_a ^ above_z) & ~word & repeated(0x80);
+  return word | (capitals >> 2);
+}
+
+// Fewer than eight octets as a word; `size` is not 0.
+inline uint64_t load_short(const char* at, size_t size) {
+  uint64_t word = 0;
+  std::memcpy(&word, at, size);
+  return word;
+}
+
 }  // namespace pillion::http

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "proxy/base/error.h"
 #include "proxy/config/cluster.h"
