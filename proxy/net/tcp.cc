@@ -266,8 +266,8 @@ void TcpTransport::shut_when_empty() {
 
 // === the end ===
 
-// What the peer said before it reset may still wait to be read, such as an early answer or an alert of TLS: reading goes
-// on, and its end is then told with this error.
+// What the peer said before it reset may still wait to be read, such as an early answer or an alert of TLS: reading
+// goes on, and its end is then told with this error.
 void TcpTransport::write_failed(int error) {
   const Error why{Code::peer_reset, Side::local, Retry::never, error, "writing"};
   const bool is_reset = error == EPIPE || error == ECONNRESET;
