@@ -13,14 +13,14 @@ std::unexpected<Error> refuse(Side side, const char* what) {
   return std::unexpected(Error{.code = Code::bad_message, .side = side, .what = what});
 }
 
-// Values that differ in each message would only push useful entries out of the dynamic table.
-uint8_t index_flags(HeaderId id) {
-  switch (id) {
+// Values that differ in each message would only push useful entries out of the dynamic table. The time of an endpoint
+// is mostly one digit, and a date serves all answers of a second.
+uint8_t index_flags(const Header& field) {
+  switch (field.id) {
     case HeaderId::x_request_id:
-    case HeaderId::traceparent:
-    case HeaderId::date:
+    case HeaderId::traceparent: return NGHTTP2_NV_FLAG_NO_INDEX;
     case HeaderId::x_envoy_upstream_service_time:
-    case HeaderId::x_envoy_expected_rq_timeout_ms: return NGHTTP2_NV_FLAG_NO_INDEX;
+      return field.value.size() == 1 ? NGHTTP2_NV_FLAG_NONE : NGHTTP2_NV_FLAG_NO_INDEX;
     default: return NGHTTP2_NV_FLAG_NONE;
   }
 }
@@ -174,7 +174,7 @@ void H2Fields::add(std::string_view name, std::string_view value, uint8_t flags)
 
 void H2Fields::add_headers(const HeaderMap& headers) {
   for (const Header& h : headers) {
-    if (!is_written_by_codec(h.id)) add(h.name, h.value, index_flags(h.id));
+    if (!is_written_by_codec(h.id)) add(h.name, h.value, index_flags(h));
   }
 }
 

@@ -226,8 +226,7 @@ void H2Session::on_close(H2Stream& stream, uint32_t h2_code) {
   stream.is_open_ = false;
   --open_;
   if (!stream.detached_) return;
-  --stream_count_;
-  streams_.take(stream);
+  forget(stream);
 }
 
 void H2Session::tell_end(H2Stream& stream, const Error& why) {

@@ -97,9 +97,11 @@ struct H2Session::Glue {
     nghttp2_option_set_max_continuations(option, kContinuationReadsMax);
     nghttp2_option_set_max_send_header_block_length(option, kSendHeadBytesMax);
     nghttp2_session_callbacks* const callbacks = make_callbacks();
+    nghttp2_mem* const memory = self.memory_.for_nghttp2();
     nghttp2_session* session = nullptr;
-    const int result = self.role_ == Role::server ? nghttp2_session_server_new2(&session, callbacks, &self, option)
-                                                  : nghttp2_session_client_new2(&session, callbacks, &self, option);
+    const int result = self.role_ == Role::server
+                           ? nghttp2_session_server_new3(&session, callbacks, &self, option, memory)
+                           : nghttp2_session_client_new3(&session, callbacks, &self, option, memory);
     nghttp2_session_callbacks_del(callbacks);
     nghttp2_option_del(option);
     PILLION_CHECK(result == 0);
@@ -162,8 +164,12 @@ void H2Session::drop(H2Stream& stream) {
   // After a failure nghttp2 is not entered again, so that nothing there can reach the stream.
   if (stream.is_open_ && !broken_ && !lost_) return;
   if (stream.id_ == 0) --unsubmitted_;
-  --stream_count_;
+  forget(stream);
+}
+
+void H2Session::forget(H2Stream& stream) {
   streams_.take(stream);
+  if (--stream_count_ == 0) memory_.trim();
 }
 
 H2Stream& H2Session::start(ClientStreamEvents& events) {

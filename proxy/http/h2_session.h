@@ -19,6 +19,7 @@
 #include "proxy/http/codec.h"
 #include "proxy/http/h2_flood.h"
 #include "proxy/http/h2_head.h"
+#include "proxy/http/h2_memory.h"
 #include "proxy/http/h2_stream.h"
 
 namespace pillion::http {
@@ -105,6 +106,7 @@ class H2Session {
   void count_peer_error(H2Stream& stream);
   H2Stream& add(std::unique_ptr<H2Stream> stream);
   void drop(H2Stream& stream);
+  void forget(H2Stream& stream);  // the end of it
   void submit_settings();
 
   const Role role_;
@@ -112,6 +114,7 @@ class H2Session {
   ServerCodecEvents* const events_;  // server only
   const CodecLimits limits_;
   H2FloodGuard guard_;
+  H2Memory memory_;  // outlives session_
   std::unique_ptr<nghttp2_session, Deleter> session_;
   OwningList<H2Stream> streams_;
   List<H2Stream, H2DueTag> faulty_;   // have a fault to be told
