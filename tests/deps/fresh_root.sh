@@ -56,6 +56,6 @@ timed "make deps" 0 inside make deps
 timed "first build (make build)" "$first_build_s_max" inside make build
 inside /src/build/pillion --help >/dev/null
 timed "make build again, without a network" "$rebuild_s_max" inside unshare --net make build
-echo "// changed" >>"$root/src/proxy/upstream/pool.cc"
+echo 'namespace pillion { extern const int kChanged = 1; }' >>"$root/src/proxy/upstream/pool.cc"
 timed "rebuild after one changed source file" "$rebuild_s_max" inside make build
 echo "fresh root: everything that the build needs was installed by make deps"
