@@ -21,7 +21,12 @@ class FilterConfig {
  public:
   virtual ~FilterConfig() = default;
 };
-using PerFilterConfig = std::map<std::string, std::shared_ptr<const FilterConfig>>;  // by the filter's name in the HCM
+// What one level of the routes says of one filter.
+struct RouteFilterConfig {
+  std::shared_ptr<const FilterConfig> config;  // null: disabled, or only enabled
+  bool disabled = false;
+};
+using PerFilterConfig = std::map<std::string, RouteFilterConfig>;  // by the filter's name in the HCM
 
 struct HeaderToAdd {
   enum class Action : uint8_t {

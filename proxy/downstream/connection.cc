@@ -76,6 +76,7 @@ class HttpConnection final : public Session,
   const config::HttpConnectionManager& manager_;
   net::TransportPtr transport_;
   const HttpStats& ids_;
+  const filter::ChainPlan filters_;
   ExchangeContext context_;
   std::unique_ptr<http::ServerCodec> codec_;
   OwningList<Exchange> exchanges_;
@@ -134,7 +135,9 @@ HttpConnection::HttpConnection(Services& services, ConnectionInfo info, net::Tra
       manager_(manager),
       transport_(std::move(transport)),
       ids_(services.stat_ids.http(services.registry, manager.stat_prefix)),
-      context_{*this, services, info_, manager, ids_, transport_->tls(), peer_of(info_, *transport_, manager)},
+      filters_(manager, services.registry, services.filter_stats),
+      context_{
+          *this, services, info_, manager, ids_, filters_, transport_->tls(), peer_of(info_, *transport_, manager)},
       codec_(http2 ? http::make_h2_server(services.executor.chunks, *this, limits_of(manager))
                    : http::make_h1_server(services.executor.chunks, *this, limits_of(manager))),
       idle_timer_(event::Timer::bind<&HttpConnection::on_idle_timeout>(this)),

@@ -43,7 +43,12 @@ Exchange::Do Exchange::next() const {
   if (finished_) return Do::none;
   if (downstream_gone_ || response_relayed_) return Do::finish;
   if (local_reply_) return Do::answer;
+  if (own_head_) return Do::pass_answer;
   if (!begun_) return head_ ? Do::begin : Do::none;
+  if (!routed_) {
+    const bool passed = filters_ == nullptr || filters_->head_passed(filter::Direction::request);
+    return passed ? Do::choose_upstream : Do::run_request;
+  }
   if (attempt_ == nullptr) return retry_due_ ? Do::start_attempt : Do::none;
   if (!response_accepted_ && (attempt_->head || attempt_->state() == route::Attempt::State::failed)) {
     return Do::judge_attempt;
@@ -54,11 +59,20 @@ Exchange::Do Exchange::next() const {
 void Exchange::step() {
   for (;;) {
     switch (next()) {
-      case Do::begin: begin(); break;  // who asks, which route, its headers; may end in a local reply
+      case Do::begin: begin(); break;  // who asks, which route
+      case Do::run_request:            // through the filters
+        run_request();
+        if (next() == Do::run_request) return;  // one of them waits
+        break;
+      case Do::choose_upstream: choose_upstream(); break;  // where to; may end in a local reply
       case Do::start_attempt: start_attempt(); break;
       case Do::judge_attempt: judge_attempt(); break;  // again, or this is the answer
       case Do::answer: answer(); break;                // ours: no route, no endpoint, out of time …
-      case Do::relay:                                  // bodies both ways
+      case Do::pass_answer:
+        pass_answer();
+        if (next() == Do::pass_answer) return;
+        break;
+      case Do::relay:  // bodies both ways
         relay();
         if (next() == Do::relay) return;  // moved what could be moved
         break;
@@ -102,7 +116,7 @@ void Exchange::end_request() {
   request_ended_ = true;
   record_.request_end = now();
   request_timer_.stop();
-  if (begun_) start_route_timer();
+  if (routed_) start_route_timer();
 }
 
 void Exchange::start_attempt() {
@@ -111,40 +125,56 @@ void Exchange::start_attempt() {
   if (record_.attempts_total > 1) set_retry_headers();
   attempt_ = std::make_unique<route::Attempt>(*this, *cluster_, executor());
   // The body goes out anew from the replay buffer: what the last attempt was given, and what came since.
+  Chain& body = body_to_send();
   if (!replay_.empty()) {
-    replay_.append(std::move(request_body_));
-    request_body_ = std::move(replay_);
+    replay_.append(std::move(body));
+    body = std::move(replay_);
   }
-  request_relayed_ = request_ended_ && request_body_.empty() && !request_trailers_;
+  request_relayed_ = request_is_whole() && body.empty() && !request_trailers_;
   attempt_->start(*head_, request_relayed_, attempt_options());
 }
 
+bool Exchange::request_is_whole() const {
+  return filters_ == nullptr ? request_ended_ : filters_->ended(filter::Direction::request);
+}
+
+Chain& Exchange::body_to_send() {
+  return filters_ == nullptr ? request_body_ : filters_->body(filter::Direction::request);
+}
+
 void Exchange::relay_request() {
+  if (filters_ != nullptr && !request_is_whole() && !run_request()) return;
   if (request_relayed_ || !attempt_->can_send()) return;
-  if (request_body_.empty() && !request_ended_) return;
-  const bool end = request_ended_ && !request_trailers_;
-  if (!request_body_.empty() && replay_possible_) {
-    replay_possible_ = !record_.upgraded && replay_.size() + request_body_.size() <= kReplayBytesMax;
+  Chain& body = body_to_send();
+  const bool whole = request_is_whole();
+  if (body.empty() && !whole) return;
+  const bool end = whole && !request_trailers_;
+  if (!body.empty() && replay_possible_) {
+    replay_possible_ = !record_.upgraded && replay_.size() + body.size() <= kReplayBytesMax;
     if (replay_possible_) {
-      replay_.append_shared(request_body_);
+      replay_.append_shared(body);
     } else {
       replay_.clear();
     }
   }
-  if (!request_body_.empty() || end) attempt_->send_body(std::move(request_body_), end);
-  if (!request_ended_) return;
+  if (!body.empty() || end) attempt_->send_body(std::move(body), end);
+  if (!whole) return;
   if (request_trailers_) attempt_->send_trailers(*request_trailers_);
   request_relayed_ = true;
 }
 
 // The client sends no faster than the endpoint takes: HTTP/2 by windows, HTTP/1 by the socket.
 void Exchange::steer_request_flow() {
-  const bool congested = attempt_->is_congested() || request_body_.size() > kHeldBytesMax;
+  const size_t waiting = filters_ == nullptr ? 0 : filters_->waiting_bytes(filter::Direction::request);
+  const bool full = body_to_send().size() + waiting > kHeldBytesMax;
+  const bool congested = full || (attempt_ != nullptr && attempt_->is_congested());
   if (congested != reading_paused_) {
     reading_paused_ = congested;
     congested ? context_.owner.pause_reading() : context_.owner.resume_reading();
   }
-  if (!congested && unconsumed_request_ > 0 && request_body_.empty()) {
+  // A filter that holds asks for more; one that stops the request does not.
+  const bool stopped = waiting > 0 && !filters_->is_holding(filter::Direction::request);
+  if (!congested && !stopped && unconsumed_request_ > 0 && body_to_send().empty()) {
     stream_->consume(unconsumed_request_);
     unconsumed_request_ = 0;
   }
@@ -191,6 +221,7 @@ void Exchange::judge_attempt() {
 
 void Exchange::relay() {
   relay_request();
+  if (local_reply_ || response_relayed_) return;  // a filter ended it
   steer_request_flow();
   if (attempt_->informational) pass_informational();
   if (response_accepted_) relay_response();
@@ -200,6 +231,7 @@ void Exchange::relay() {
 // 100 was said by us already, where the client waited for it; others are the client's to see (RFC 9110 15.2).
 void Exchange::pass_informational() {
   if (attempt_->informational->status != 100 && !response_head_sent_) {
+    if (filters_ != nullptr) filters_->on_informational(*attempt_->informational);
     stream_->send_informational(*attempt_->informational);
   }
   attempt_->informational.reset();
@@ -217,30 +249,23 @@ void Exchange::send_response_head(bool end) {
   // What follows a refused upgrade may be the other protocol's first bytes; they must not be read as a request.
   if (!record_.upgraded && (!head_->upgrade.empty() || head_->method == "CONNECT")) context_.owner.end_after_answer();
   record_.status = head.status;
-  record_.details = "via_upstream";
-  record_.response = &head;
-  prepare_response(head, true);
+  finish_head(head);
   response_head_sent_ = true;
   record_.response_begin = now();
   stream_->send_head(head, end);
 }
 
 void Exchange::relay_response() {
-  const bool last = attempt_->response_ended && !attempt_->trailers;
-  if (!response_head_sent_) {
-    const bool end = last && attempt_->body.empty();
-    send_response_head(end);
-    note_progress();
-    if (end) response_relayed_ = true;
+  if (!std::exchange(response_changed_, true)) change_response(*attempt_->head, true);
+  unconsumed_response_ += attempt_->body.size();
+  if (!filters_see_response()) {
+    pass_response(attempt_->body, attempt_->response_ended);
+  } else {
+    if (!run_response()) return;
+    if (filters_->head_passed(filter::Direction::response)) {
+      pass_response(filters_->body(filter::Direction::response), filters_->ended(filter::Direction::response));
+    }
   }
-  if (!attempt_->body.empty()) {
-    record_.response_body_bytes += attempt_->body.size();
-    unconsumed_response_ += attempt_->body.size();
-    stream_->send_body(std::move(attempt_->body), last);
-    response_relayed_ = last;
-    note_progress();
-  }
-  if (attempt_->response_ended && !response_relayed_) send_response_end();
   steer_response_flow();
   if (attempt_->state() == route::Attempt::State::failed && !response_relayed_) {
     Error why = attempt_->failure();
@@ -249,6 +274,23 @@ void Exchange::relay_response() {
     why.side = Side::upstream;
     break_off(why, details_of_broken_response(why, arena_));
   }
+}
+
+void Exchange::pass_response(Chain& body, bool ended) {
+  const bool last = ended && !attempt_->trailers;
+  if (!response_head_sent_) {
+    const bool end = last && body.empty();
+    send_response_head(end);
+    note_progress();
+    if (end) response_relayed_ = true;
+  }
+  if (!body.empty()) {
+    record_.response_body_bytes += body.size();
+    stream_->send_body(std::move(body), last);
+    response_relayed_ = last;
+    note_progress();
+  }
+  if (ended && !response_relayed_) send_response_end();
 }
 
 void Exchange::send_response_end() {
@@ -267,7 +309,9 @@ void Exchange::send_response_end() {
 
 // The endpoint sends no faster than the client takes.
 void Exchange::steer_response_flow() {
-  if (stream_->is_congested()) {
+  const bool stopped = filters_see_response() && filters_->waiting_bytes(filter::Direction::response) > 0 &&
+                       !filters_->is_holding(filter::Direction::response);
+  if (stopped || stream_->is_congested()) {
     attempt_->pause_reading();
     return;
   }
@@ -276,8 +320,12 @@ void Exchange::steer_response_flow() {
   unconsumed_response_ = 0;
 }
 
-void Exchange::prepare_response(http::ResponseHead& head, bool from_upstream) {
+// The router's changes, before the filters.
+void Exchange::change_response(http::ResponseHead& head, bool from_upstream) {
   http::HeaderMap& headers = head.headers;
+  record_.status = head.status;
+  record_.response = &head;
+  if (from_upstream) record_.details = "via_upstream";
   if (from_upstream && !context_.manager.suppress_envoy_headers) {
     headers.set(http::HeaderId::x_envoy_upstream_service_time,
                 arena_.copy(std::to_string(to_ms(now() - attempt_->started()))));
@@ -285,9 +333,14 @@ void Exchange::prepare_response(http::ResponseHead& head, bool from_upstream) {
   if (action_ != nullptr && match_.virtual_host->include_attempt_count_in_response && record_.attempts_total > 0) {
     headers.set(http::HeaderId::x_envoy_attempt_count, arena_.copy(std::to_string(record_.attempts_total)));
   }
-  if (match_.route != nullptr && (from_upstream || action_ == nullptr)) {
+  // A route that answers by itself changes that answer only, and not one that a filter gives in its place.
+  if (action_ != nullptr || (match_.route != nullptr && record_.failure.code == Code::direct_response)) {
     route::mutate_response(*routes_, match_, weighted_, ExchangeValues(record_), head);
   }
+}
+
+// The connection manager's, after them.
+void Exchange::finish_head(http::ResponseHead& head) {
   const int64_t wall_us = record_.start_wall_us + (now() - record_.start).count();
   finish_response(context_.manager, head_ ? &*head_ : nullptr, context_.services.date.at(wall_us), head);
 }
@@ -295,25 +348,31 @@ void Exchange::prepare_response(http::ResponseHead& head, bool from_upstream) {
 // Ours: the status and words of Envoy.
 void Exchange::answer() {
   if (attempt_ != nullptr) retire_attempt();
+  make_filters();  // the request may have been refused before it had any
   const LocalReply reply = *std::exchange(local_reply_, std::nullopt);
   own_head_.emplace(arena_);
+  own_body_.clear();
   const bool grpc = head_ && http::is_grpc(head_->headers);
   const std::string_view body = write_local_reply(reply, grpc, *own_head_);
-  const bool is_head = head_ && head_->method == "HEAD";
-  const bool end = body.empty() || is_head;
-  record_.status = own_head_->status;
+  if (!body.empty() && !(head_ && head_->method == "HEAD")) own_body_.append(executor().chunks, body);
   record_.details = reply.details;
-  record_.response = &*own_head_;
-  prepare_response(*own_head_, false);
+  change_response(*own_head_, false);
   if (reply.ends_connection || !request_ended_) context_.owner.end_after_answer();  // the rest is not read
+  // What replaces a response that filters have begun to see is not for them: they would see two.
+  answer_filtered_ = filters_see_response() && !filters_->has_begun(filter::Direction::response);
+  if (filters_ != nullptr) filters_->on_local_reply(reply);
+}
+
+void Exchange::send_answer() {
+  const bool end = own_body_.empty();
+  record_.status = own_head_->status;
+  finish_head(*own_head_);
   record_.response_begin = now();
   response_head_sent_ = response_relayed_ = true;
   stream_->send_head(*own_head_, end);
   if (!end) {
-    Chain bytes;
-    bytes.append(executor().chunks, body);
-    record_.response_body_bytes += body.size();
-    stream_->send_body(std::move(bytes), true);
+    record_.response_body_bytes += own_body_.size();
+    stream_->send_body(std::move(own_body_), true);
   }
   context_.owner.touch();
 }

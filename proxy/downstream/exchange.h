@@ -7,7 +7,7 @@
 // Codec events, timers and attempts only record and mark the exchange ready; step() runs from the executor.
 //
 // exchange.cc has the steps and the relay of bodies, exchange_request.cc what happens to a head before the first
-// attempt, exchange_end.cc failures, timers and the end.
+// attempt, exchange_filters.cc what the filters have a say in, exchange_end.cc failures, timers and the end.
 #pragma once
 
 #include <memory>
@@ -51,6 +51,7 @@ struct ExchangeContext {
   const ConnectionInfo& info;
   const config::HttpConnectionManager& manager;
   const HttpStats& stats;
+  const filter::ChainPlan& filters;
   const net::TlsInfo* tls;  // null: plain text
   Peer peer;
 };
@@ -59,7 +60,8 @@ class Exchange final : public event::Retirable,
                        public ListNode<>,
                        public event::Steppable,
                        public http::ServerStreamEvents,
-                       public route::AttemptEvents {
+                       public route::AttemptEvents,
+                       public filter::ChainHost {
  public:
   static constexpr size_t kReplayBytesMax = 64 * 1024;  // of a request's body, kept for another try
   static constexpr size_t kHeldBytesMax = 1024 * 1024;  // of a request's body, while no endpoint takes it
@@ -77,7 +79,18 @@ class Exchange final : public event::Retirable,
   bool is_tunnel() const { return record_.upgraded; }
 
  private:
-  enum class Do : uint8_t { none, begin, answer, start_attempt, judge_attempt, relay, finish };
+  enum class Do : uint8_t {
+    none,
+    begin,
+    run_request,
+    choose_upstream,
+    start_attempt,
+    judge_attempt,
+    answer,
+    pass_answer,
+    relay,
+    finish
+  };
 
   // events of the codec and of the attempt
   Arena& arena() override { return arena_; }
@@ -87,22 +100,29 @@ class Exchange final : public event::Retirable,
   void on_reset(const Error& why) override;
   void on_drained() override { mark_ready(); }
   void on_attempt_progress() override { mark_ready(); }
+  void on_filter_resumed() override { mark_ready(); }
 
   Do next() const;
   // leaves of the request
   void begin();
   bool prepare_head();
-  bool choose_route();
+  void match_route();
+  void find_cluster();
+  void choose_upstream();
   bool choose_cluster();
   bool answers_by_itself();
+  bool wants_tls() const;
   bool allows_upgrade() const;
   void prepare_for_upstream();
+  void say_continue();
   void start_attempt();
   void set_retry_headers();
   void tell_attempt_count(uint32_t count);
   route::AttemptOptions attempt_options() const;
   void relay_request();
   void end_request();
+  bool request_is_whole() const;  // its end may go to the endpoint
+  Chain& body_to_send();          // … and so much of its body
   void steer_request_flow();
   // leaves of the response
   void judge_attempt();
@@ -110,11 +130,21 @@ class Exchange final : public event::Retirable,
   void relay();
   void pass_informational();
   void relay_response();
+  void pass_response(Chain& body, bool ended);
   void send_response_head(bool end);
   void send_response_end();
   void steer_response_flow();
   void answer();
-  void prepare_response(http::ResponseHead& head, bool from_upstream);
+  void pass_answer();
+  void send_answer();
+  void change_response(http::ResponseHead& head, bool from_upstream);
+  void finish_head(http::ResponseHead& head);
+  // leaves of the filters
+  void make_filters();
+  bool run_request();
+  bool run_response();
+  bool filters_see_response() const { return filters_ != nullptr && filters_->sees_response(); }
+  bool take(const filter::Verdict& verdict);
   void complete();
   void count_completion();
   void write_logs();
@@ -140,13 +170,15 @@ class Exchange final : public event::Retirable,
   http::ServerStream* stream_;  // null once it was detached
   Arena arena_;
   std::optional<http::RequestHead> head_;
-  Chain request_body_;  // received and not yet given to an attempt
+  Chain request_body_;  // received and not yet given to the filters, or to an attempt where there are none
   Chain replay_;        // what the attempts were given, for the next one
   std::optional<http::HeaderMap> request_trailers_;
   std::shared_ptr<const config::RouteConfiguration> routes_;  // pinned
   route::RouteMatch match_;
   const config::RouteAction* action_ = nullptr;
   const config::WeightedCluster* weighted_ = nullptr;
+  std::string_view cluster_name_;                 // of the route; "" where it names none
+  std::unique_ptr<filter::FilterChain> filters_;  // null: only the router
   route::Timeouts timeouts_;
   std::optional<config::RetryPolicy> merged_policy_;  // the configured one and what a trusted client asks for
   const config::RetryPolicy* retry_policy_ = nullptr;
@@ -157,7 +189,8 @@ class Exchange final : public event::Retirable,
   std::vector<Address> tried_;  // endpoints of failed attempts, where the policy avoids them
   std::optional<LocalReply> local_reply_;
   std::optional<http::ResponseHead> own_head_;  // of a local reply
-  event::Timer request_timer_;                  // head, then all of the request
+  Chain own_body_;
+  event::Timer request_timer_;  // head, then all of the request
   event::Timer route_timer_;
   event::Timer idle_timer_;
   event::Timer duration_timer_;
@@ -167,6 +200,10 @@ class Exchange final : public event::Retirable,
   size_t unconsumed_request_ = 0;   // flow control that is owed to the client
   size_t unconsumed_response_ = 0;  // … and to the endpoint
   bool begun_ = false;
+  bool filters_made_ = false;
+  bool routed_ = false;           // the filters let it pass, and it is known where to
+  bool answer_filtered_ = false;  // own_head_ takes its way through the filters
+  bool response_changed_ = false;
   bool request_ended_ = false;
   bool request_relayed_ = false;  // all of it was given to the attempt
   bool replay_possible_ = true;

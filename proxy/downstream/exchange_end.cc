@@ -21,11 +21,11 @@ void Exchange::fail_attempt(const Error& why) {
   reply(reply_to_failure(told, retried, transport, arena_), told);
 }
 
-// A response cut short must not look like a whole one.
+// A response cut short must not look like a whole one. Also the end that a filter puts to a request without an answer.
 void Exchange::break_off(const Error& why, std::string_view details) {
   record_.failure = why;
   record_.details = details;
-  executor().stats.add(context_.stats.rq_reset_after_downstream_response_started);
+  if (response_head_sent_) executor().stats.add(context_.stats.rq_reset_after_downstream_response_started);
   executor().stats.add(context_.stats.downstream_rq_tx_reset);
   stream_->reset(why.code);
   stream_ = nullptr;
@@ -164,13 +164,19 @@ void Exchange::retire_attempt() {
 void Exchange::complete() {
   finished_ = true;
   record_.end = now();
+  if (!response_head_sent_) {  // a filter may have kept it back
+    record_.status = 0;
+    record_.response = nullptr;
+  }
   request_timer_.stop();
   route_timer_.stop();
   idle_timer_.stop();
   duration_timer_.stop();
   backoff_timer_.stop();
   count_completion();
+  if (filters_ != nullptr) filters_->on_complete(record_);
   write_logs();
+  filters_.reset();  // with the timers and tickets that they have
   retire_attempt();
   if (reading_paused_) context_.owner.resume_reading();
   if (stream_ != nullptr) {

@@ -24,10 +24,13 @@ void Exchange::begin() {
   begun_ = true;
   record_.request = &*head_;
   record_.original_path = head_->path;
-  if (!prepare_head() || !choose_route()) return;
-  if (answers_by_itself() || !choose_cluster()) return;
-  prepare_for_upstream();
-  if (request_ended_) start_route_timer();
+  if (!prepare_head()) return;
+  match_route();
+  make_filters();
+  if (head_->upgrade.empty() || wants_tls() || allows_upgrade()) return;
+  executor().stats.add(context_.stats.downstream_rq_ws_on_non_ws_route);
+  reply({.status = 403, .details = "upgrade_failed", .ends_connection = true},
+        local_error(Code::denied, "the upgrade is not enabled"));
 }
 
 // The connection manager's changes; false: the request has its answer.
@@ -47,34 +50,56 @@ bool Exchange::prepare_head() {
   return true;
 }
 
-bool Exchange::choose_route() {
-  StatSlab& stats = executor().stats;
+// What filters may ask about is known before they run; that there is no route is said after them.
+void Exchange::match_route() {
   if (routes_ != nullptr) match_ = route::match(*routes_, *head_, executor().random);
   if (match_.virtual_host != nullptr) record_.virtual_host = match_.virtual_host->name;
-  if (match_.virtual_host != nullptr && match_.virtual_host->require_tls &&
-      !http::equals_ignore_case(head_->headers.get(http::HeaderId::x_forwarded_proto), "https")) {
+  if (match_.route == nullptr || wants_tls()) return;
+  record_.route_name = match_.route->name;
+  action_ = std::get_if<config::RouteAction>(&match_.route->action);
+  if (action_ == nullptr) return;
+  find_cluster();
+  if (action_->idle_timeout) {
+    idle_timeout_ = *action_->idle_timeout;
+    note_progress();
+  }
+}
+
+void Exchange::find_cluster() {
+  weighted_ = route::pick_cluster(*action_, executor().random);
+  if (weighted_ != nullptr) cluster_name_ = weighted_->cluster;
+  if (!action_->cluster_header.empty()) {
+    cluster_name_ = route::header_value(*head_, action_->cluster_header).value_or(std::string_view());
+  }
+  cluster_ = cluster_name_.empty() ? nullptr : context_.services.clusters.find(cluster_name_);
+  if (cluster_ == nullptr) return;
+  cluster_pin_ = upstream::ClusterPin(cluster_->context());
+  record_.cluster = cluster_->config().name;
+}
+
+bool Exchange::wants_tls() const {
+  return match_.virtual_host != nullptr && match_.virtual_host->require_tls &&
+         !http::equals_ignore_case(head_->headers.get(http::HeaderId::x_forwarded_proto), "https");
+}
+
+// What the router does once the filters have let the request pass: an endpoint's cluster, or an answer.
+void Exchange::choose_upstream() {
+  routed_ = true;
+  if (wants_tls()) {
     const std::string_view location = arena_.concat({"https://", head_->authority, head_->path});
     reply({.status = 301, .details = "direct_response", .location = location}, {});
-    return false;
+    return;
   }
-  if (match_.route != nullptr) {
-    record_.route_name = match_.route->name;
-    action_ = std::get_if<config::RouteAction>(&match_.route->action);
+  if (match_.route == nullptr) {
+    executor().stats.add(context_.stats.no_route);
+    reply({.status = 404, .details = "route_not_found", .ends_connection = head_->method == "CONNECT"},
+          local_error(Code::no_route,
+                      routes_ == nullptr ? "the route configuration has not arrived" : "no route matches"));
+    return;
   }
-  if (!head_->upgrade.empty() && !allows_upgrade()) {
-    stats.add(context_.stats.downstream_rq_ws_on_non_ws_route);
-    action_ = nullptr;
-    match_ = {};
-    reply({.status = 403, .details = "upgrade_failed", .ends_connection = true},
-          local_error(Code::denied, "the upgrade is not enabled"));
-    return false;
-  }
-  if (match_.route != nullptr) return true;
-  stats.add(context_.stats.no_route);
-  reply(
-      {.status = 404, .details = "route_not_found", .ends_connection = head_->method == "CONNECT"},
-      local_error(Code::no_route, routes_ == nullptr ? "the route configuration has not arrived" : "no route matches"));
-  return false;
+  if (answers_by_itself() || !choose_cluster()) return;
+  prepare_for_upstream();
+  if (request_ended_) start_route_timer();
 }
 
 // The route's own word on websocket goes before the connection manager's list.
@@ -104,22 +129,14 @@ bool Exchange::answers_by_itself() {
 }
 
 bool Exchange::choose_cluster() {
-  weighted_ = route::pick_cluster(*action_, executor().random);
-  std::string_view name = weighted_ != nullptr ? std::string_view(weighted_->cluster) : std::string_view();
-  if (!action_->cluster_header.empty()) {
-    name = route::header_value(*head_, action_->cluster_header).value_or(std::string_view());
-  }
-  cluster_ = name.empty() ? nullptr : context_.services.clusters.find(name);
   if (cluster_ == nullptr) {
     executor().stats.add(context_.stats.no_cluster);
-    record_.failure_detail = name.empty() ? "the request does not name one" : name;
+    record_.failure_detail = cluster_name_.empty() ? "the request does not name one" : cluster_name_;
     reply({.status = action_->cluster_not_found_status, .details = "cluster_not_found"},
           local_error(Code::no_cluster, "the route's cluster is not known"));
     return false;
   }
-  cluster_pin_ = upstream::ClusterPin(cluster_->context());
   executor().stats.add(context_.stats.rq_total);
-  record_.cluster = cluster_->config().name;
   return true;
 }
 
@@ -131,23 +148,25 @@ void Exchange::prepare_for_upstream() {
   timeouts_ = route::take_timeouts(*action_, configured, record_.is_internal, *head_);
   retry_policy_ = route::take_retry_policy(configured, record_.is_internal, *head_, merged_policy_);
   retry_.emplace(retry_policy_, *head_, !head_->upgrade.empty());
-  if (action_->idle_timeout) idle_timeout_ = *action_->idle_timeout;
-  note_progress();
   if (timeouts_.max_stream) {
     duration_timer_.stop();
     if (timeouts_.max_stream->count() > 0) duration_timer_.start_after(executor().timers, *timeouts_.max_stream);
   }
-  if (head_->expects_continue) {  // we take the body, so we say so; the endpoint is not asked again
-    http::ResponseHead head(arena_);
-    head.status = 100;
-    stream_->send_informational(head);
-    context_.owner.touch();
-    head_->expects_continue = false;
-  }
+  say_continue();
   if (!context_.manager.suppress_envoy_headers) route::tell_timeout(timeouts_, Duration{}, *head_);
   tell_attempt_count(1);
   route::mutate_request(*routes_, match_, weighted_, ExchangeValues(record_), *head_);
   route::rewrite_request(*action_, *match_.route, weighted_, *head_, context_.manager.suppress_envoy_headers);
+}
+
+// We take the body, so we say so; the endpoint is not asked again.
+void Exchange::say_continue() {
+  if (!head_->expects_continue) return;
+  http::ResponseHead head(arena_);
+  head.status = 100;
+  stream_->send_informational(head);
+  context_.owner.touch();
+  head_->expects_continue = false;
 }
 
 void Exchange::tell_attempt_count(uint32_t count) {

@@ -22,6 +22,7 @@ constexpr FlagName kFlags[] = {
     {"UC", "UpstreamConnectionTermination"},
     {"UO", "UpstreamOverflow"},
     {"NR", "NoRouteFound"},
+    {"DI", "DelayInjected"},
     {"FI", "FaultInjected"},
     {"RL", "RateLimited"},
     {"DC", "DownstreamConnectionTermination"},
@@ -81,6 +82,7 @@ uint32_t flag_bit(std::string_view letters) {
 uint32_t response_flags(const filter::ExchangeRecord& record) {
   uint32_t flags = flag_bit(letters_of(record.failure));
   if (record.retry_limit_exceeded) flags |= flag_bit("URX");
+  if (record.delay_injected) flags |= flag_bit("DI");
   return flags;
 }
 

@@ -7,19 +7,12 @@
 
 #include "proxy/base/arena.h"
 #include "proxy/base/error.h"
+#include "proxy/filter/local_reply.h"
 #include "proxy/http/message.h"
 
 namespace pillion::downstream {
 
-struct LocalReply {
-  uint16_t status = 500;
-  std::string_view body;      // a literal, the configuration's, or in the exchange's arena
-  std::string_view details;   // %RESPONSE_CODE_DETAILS%
-  std::string_view location;  // of a redirect
-  int grpc_status = -1;       // -1: by the HTTP status
-  bool overloaded = false;    // x-envoy-overloaded: true
-  bool ends_connection = false;
-};
+using filter::LocalReply;
 
 // The answer to a request whose head or framing the codec refused.
 LocalReply reply_to_refusal(const Error& why, http::Version version);

@@ -18,6 +18,7 @@
 #include "proxy/downstream/stats.h"
 #include "proxy/downstream/tcp_stats.h"
 #include "proxy/event/executor.h"
+#include "proxy/filter/chain.h"
 #include "proxy/net/tls.h"
 #include "proxy/upstream/cluster.h"
 
@@ -51,6 +52,7 @@ struct Services {
   DateCache date{};
   TunnelStatsCache tunnel_stats{};
   ServerFirstMemory server_first{};
+  filter::FilterStatCache filter_stats{};
 };
 
 // What is known of an accepted connection; moves from the intake to its successor.

@@ -52,6 +52,7 @@ struct ExchangeRecord {
   bool upgraded = false;
   bool is_tunnel = false;             // of a TCP proxy's connection: there is no request and no protocol
   bool retry_limit_exceeded = false;  // flag URX: the policy would have tried again
+  bool delay_injected = false;        // flag DI: a filter delayed the request on purpose
   bool is_internal = false;           // the client is one of internal_address_config
 
   std::string_view route_name;

@@ -13,6 +13,8 @@ constexpr size_t kTransportBytes = net::Transport::kWriteHighBytes + kProduceByt
 // What one exchange may hold: the body for another try, the body that no endpoint takes, each direction's stream up to
 // its mark, and the windows of HTTP/2 that were opened.
 constexpr size_t kExchangeBytes = 64 * 1024 + 1024 * 1024 + 2 * (256 * 1024 + kProduceBytes) + 2 * 256 * 1024;
+// What filters may keep of it in each direction, and the queue before the one that keeps it.
+constexpr size_t kFilteredBytes = 4 * filter::FilterChain::kHeldBytesMax;
 // A slice of this size is not copied, and may keep a whole chunk.
 constexpr size_t kChunkShare = ChunkPool::kChunkBytes / Chain::kCopyBelow;
 
@@ -92,8 +94,8 @@ void RandomWorld::check_buffers() {
   for (const RequestFacts& r : ledger_.requests) exchanges += r.was_whole ? 0 : 1;
   size_t chunks = 0;
   for (const auto& worker : workers_) chunks += worker->executor.chunks.live();
-  const size_t most =
-      kChunkShare * (connections + exchanges) * kExchangeBytes / ChunkPool::kChunkBytes + workers_.size();
+  const size_t of_each = kExchangeBytes + (options_.filters > 0 ? kFilteredBytes : 0);
+  const size_t most = kChunkShare * (connections + exchanges) * of_each / ChunkPool::kChunkBytes + workers_.size();
   result_.buffered_max = std::max(result_.buffered_max, chunks * ChunkPool::kChunkBytes);
   if (chunks <= most) return;
   ledger_.violate(Invariant::buffers, fmt::format("{} chunks held by {} connections and {} exchanges, at most {}",

@@ -4,6 +4,7 @@
 
 #include "proxy/base/log.h"
 #include "tests/sim/clock.h"
+#include "tests/sim/moody_filter.h"
 #include "tests/sim/pattern.h"
 
 namespace pillion::sim {
@@ -91,6 +92,9 @@ RandomWorld::RandomWorld(const RandomOptions& options)
   log.path = "log";
   log.text = *config::Format::compile("%REQ(:PATH)% %RESPONSE_CODE% %RESPONSE_FLAGS%");
   manager_.access_logs.push_back(std::move(log));
+  for (uint32_t i = 0; i < options_.filters; ++i) {
+    manager_.filters.push_back({fmt::format("moody{}", i), "moody", std::make_shared<MoodyConfig>(), false});
+  }
   make_clusters();
   for (uint32_t i = 0; i < options_.workers; ++i) {
     for (const uint16_t port : {8001, 8002}) {
@@ -486,10 +490,11 @@ RandomResult RandomWorld::run() {
   return result_;
 }
 
-RandomResult run_random_world(uint64_t seed, Plant plant) {
+RandomResult run_random_world(uint64_t seed, Plant plant, uint32_t filters) {
   set_log_level(LogLevel::off);
   RandomOptions options(seed);
   options.plant = plant;
+  options.filters = filters;
   RandomWorld world(options);
   return world.run();
 }

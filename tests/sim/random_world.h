@@ -49,6 +49,7 @@ struct RandomOptions {
   Duration between_faults;
   uint32_t client_resets, client_stalls, origin_stalls, silences, goaways, updates;
   Plant plant = Plant::none;
+  uint32_t filters = 0;  // HTTP filters with moods, in each connection manager
 };
 
 struct RandomResult {
@@ -144,6 +145,6 @@ class RandomWorld {
   bool is_calm_ = false;  // no more faults
 };
 
-RandomResult run_random_world(uint64_t seed, Plant plant = Plant::none);
+RandomResult run_random_world(uint64_t seed, Plant plant = Plant::none, uint32_t filters = 0);
 
 }  // namespace pillion::sim

@@ -183,7 +183,7 @@ constexpr auto kRead = std::to_array<KnownFields>({
      "name exact_match safe_regex_match range_match present_match prefix_match suffix_match contains_match "
      "string_match invert_match treat_missing_header_as_empty"},
     {"envoy.config.route.v3.QueryParameterMatcher", "name string_match present_match"},
-    {"envoy.config.route.v3.FilterConfig", "config is_optional"},
+    {"envoy.config.route.v3.FilterConfig", "config is_optional disabled"},
 
     // === clusters ===
     {"envoy.config.cluster.v3.Cluster",

@@ -43,25 +43,43 @@ config::HeaderToAdd to_header_to_add(Context& cx, const core::HeaderValueOption&
   return out;
 }
 
-std::shared_ptr<const config::FilterConfig> to_route_filter_config(Context& cx, const google::protobuf::Any& any) {
-  const std::string type = content_type(any);
-  if (type == "envoy.config.route.v3.FilterConfig") {
-    const auto wrapped = unpack_any<route::FilterConfig>(cx, any);
-    if (!wrapped || (wrapped->is_optional() && !find_type(wrapped->config().type_url()))) return nullptr;
-    const auto at = cx.field("config");
-    return to_route_filter_config(cx, wrapped->config());
+namespace {
+
+// Disabled, enabled (an empty `config`), or a configuration, which also enables.
+std::optional<config::RouteFilterConfig> to_wrapped_filter_config(Context& cx, const google::protobuf::Any& any) {
+  const auto wrapped = unpack_any<route::FilterConfig>(cx, any);
+  if (!wrapped) return std::nullopt;
+  if (wrapped->disabled()) return config::RouteFilterConfig{.disabled = true};
+  if (!wrapped->has_config()) {
+    cx.fail("must have a config, or be disabled");
+    return std::nullopt;
   }
+  if (wrapped->config().type_url().empty()) return config::RouteFilterConfig{};
+  if (wrapped->is_optional() && !find_type(wrapped->config().type_url())) return std::nullopt;
+  const auto at = cx.field("config");
+  return to_route_filter_config(cx, wrapped->config());
+}
+
+}  // namespace
+
+std::optional<config::RouteFilterConfig> to_route_filter_config(Context& cx, const google::protobuf::Any& any) {
+  const std::string type = content_type(any);
+  if (type == "envoy.config.route.v3.FilterConfig") return to_wrapped_filter_config(cx, any);
   const FilterTable* filters = cx.options().filters;
   for (const FilterType& filter : filters == nullptr ? std::vector<FilterType>() : filters->http) {
     if (filter.route_type != type || filter.compile_route == nullptr) continue;
     auto message = unpack_message(any, cx.path());
-    if (!message) return cx.add(std::move(message.error())), nullptr;
+    if (!message) {
+      cx.add(std::move(message.error()));
+      return std::nullopt;
+    }
     auto config = filter.compile_route(**message, cx.path());
-    if (!config) return cx.add(std::move(config.error())), nullptr;
-    return std::move(*config);
+    if (config) return config::RouteFilterConfig{.config = std::move(*config)};
+    cx.add(std::move(config.error()));
+    return std::nullopt;
   }
   cx.fail("the configuration " + type + " per route is not supported by Pillion");
-  return nullptr;
+  return std::nullopt;
 }
 
 }  // namespace pillion::xds

@@ -1,6 +1,7 @@
 // The parts of the routes' translation; internal to route*.cc.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -82,15 +83,15 @@ config::HeaderMutations to_mutations(Context& cx, const Message& in) {
   return out;
 }
 
-// An entry of typed_per_filter_config; null where it is optional and not known.
-std::shared_ptr<const config::FilterConfig> to_route_filter_config(Context& cx, const google::protobuf::Any& any);
+// An entry of typed_per_filter_config; none where it is optional and not known, and after an error.
+std::optional<config::RouteFilterConfig> to_route_filter_config(Context& cx, const google::protobuf::Any& any);
 template <class Map>
 config::PerFilterConfig to_per_filter(Context& cx, const Map& in) {
   const auto at = cx.field("typed_per_filter_config");
   config::PerFilterConfig out;
   for (const auto& [name, any] : in) {
     const auto in_map = cx.key(name);
-    if (auto config = to_route_filter_config(cx, any)) out.emplace(name, std::move(config));
+    if (auto entry = to_route_filter_config(cx, any)) out.emplace(name, std::move(*entry));
   }
   return out;
 }

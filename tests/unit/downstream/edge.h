@@ -71,7 +71,7 @@ class NoClusters final : public upstream::ClusterManager {
 };
 
 // A worker with one session at a time.
-class Edge final : public SessionHost {
+class Edge : public SessionHost {
  public:
   Edge() { registry.attach(slab); }
 

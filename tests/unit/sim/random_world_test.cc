@@ -21,12 +21,13 @@ uint64_t number_from_environment(const char* name, uint64_t otherwise) {
   return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
 }
 
-void must_hold(uint64_t seed) {
-  const RandomResult result = run_random_world(seed);
+RandomResult must_hold(uint64_t seed, uint32_t filters = 0) {
+  const RandomResult result = run_random_world(seed, Plant::none, filters);
   std::string wrong;
   for (const std::string& v : result.violations) wrong += "\n  " + v;
   INFO("PILLION_SEED=" << seed << " make sim replays this world");
   CHECK(wrong == "");
+  return result;
 }
 
 }  // namespace
@@ -41,11 +42,24 @@ TEST_CASE("sim: random worlds keep the invariants") {
         "{} s, trace {:016x}\n",
         seed, r.requests, r.whole, r.retries, r.replays, r.ejections, r.turns, r.buffered_max,
         r.elapsed.count() / 1'000'000, r.trace_hash);
-    return must_hold(seed);
+    must_hold(seed);
+    return;
   }
   const uint64_t first = number_from_environment("PILLION_FIRST_SEED", 1);
   const uint64_t count = number_from_environment("PILLION_SEEDS", 40);
   for (uint64_t seed = first; seed < first + count; ++seed) must_hold(seed);
+}
+
+TEST_CASE("sim: filters that hold, stop, answer and reset keep the invariants too") {
+  const uint64_t first = number_from_environment("PILLION_FIRST_SEED", 1) + 10'000;
+  const uint64_t count = number_from_environment("PILLION_SEEDS", 30);
+  uint64_t requests = 0, whole = 0;
+  for (uint64_t seed = first; seed < first + count; ++seed) {
+    const RandomResult result = must_hold(seed, 1 + seed % 3);
+    requests += result.requests;
+    whole += result.whole;
+  }
+  CHECK(2 * whole > requests);  // the filters did not end everything early
 }
 
 TEST_CASE("sim: worlds that went wrong once do not any more") {
