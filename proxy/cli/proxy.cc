@@ -8,6 +8,7 @@
 
 #include "certs/files.h"
 #include "certs/join_token.h"
+#include "filters/builtin.h"
 #include "proxy/admin/server.h"
 #include "proxy/base/log.h"
 #include "proxy/base/version.h"
@@ -96,9 +97,14 @@ std::expected<Start, std::string> start_from_control_plane(const ProxyOptions& o
   return start;
 }
 
+xds::TranslationOptions translation() {
+  return {.filters = &filters::builtin()};
+}
+
 // Null, and the errors are told, where the file cannot be honoured.
 std::optional<Start> start_from_file(const ProxyOptions& options) {
-  auto bootstrap = xds::load_bootstrap(options.config_path, {options.service_node, options.service_cluster});
+  auto bootstrap =
+      xds::load_bootstrap(options.config_path, {options.service_node, options.service_cluster}, translation());
   if (!bootstrap) {
     for (const ConfigError& error : bootstrap.error()) fail(error.to_string());
     return std::nullopt;
@@ -177,9 +183,9 @@ int serve(const ProxyOptions& options, const Start& start) {
 
   std::expected<std::unique_ptr<DynamicConfig>, std::string> dynamic;
   if (start.mesh)
-    dynamic = make_mesh_ads(*server, *resolver, *start.mesh, {});
+    dynamic = make_mesh_ads(*server, *resolver, *start.mesh, translation());
   else if (start.bootstrap.ads)
-    dynamic = make_bootstrap_ads(*server, *resolver, start.bootstrap, {});
+    dynamic = make_bootstrap_ads(*server, *resolver, start.bootstrap, translation());
   if (!dynamic) return fail(dynamic.error());
 
   std::optional<StaticSecretFiles> secret_files;

@@ -21,7 +21,7 @@ OUTSIDE_FOR = {  # besides its own folder
     "xds/translate": {"xds/api"},
     "xds/client": {"xds/api", "xds/translate"},
     "xds/control": {"xds/api", "xds/translate", "certs", "k8s/client"},
-    "filters": {"xds/api", "filters"},
+    "filters": {"xds/api", "xds/translate", "filters"},
 }
 THIRD_PARTY = {  # header prefix -> folders that may see it
     "uv.h": ("proxy/event", "proxy/net"),

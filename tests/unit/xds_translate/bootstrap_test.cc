@@ -191,7 +191,8 @@ std::string value_of(const std::string& name, const std::string& folder) {
     const std::string any = "{socket_address: {address: 127.0.0.1, port_value: 0}}";
     return name == "any" ? any : "{address: " + any + "}";
   }
-  if (name == "router") return "[" + listed("filters.http.router.v3.Router") + "]";
+  if (name == "log") return "[]";
+  if (name == "router" || name.starts_with("filters_")) return "[" + listed("filters.http.router.v3.Router") + "]";
   if (name == "hcm") return type("filters.network.http_connection_manager.v3.HttpConnectionManager");
   if (name == "tcp_proxy") return type("filters.network.tcp_proxy.v3.TcpProxy");
   if (name == "tls_server") return type("transport_sockets.tls.v3.DownstreamTlsContext");
@@ -206,7 +207,7 @@ std::string value_of(const std::string& name, const std::string& folder) {
     return "{" + options + "explicit_http_config: {http_protocol_options: {enable_trailers: true}}}}";
   }
   if (name == "dir") return folder;
-  if (name == "routes") {
+  if (name == "routes" || name == "plain_routes") {
     return "{name: r, virtual_hosts: [{name: all, domains: ['*'], routes: [{match: {prefix: /}, route: {cluster: "
            "a}}]}]}";
   }
