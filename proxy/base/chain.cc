@@ -237,6 +237,7 @@ size_t Chain::iov(std::span<iovec> out) const {
 size_t Chain::copy_out(std::span<char> out) const {
   size_t done = 0;
   for (const Slice& s : slices_) {
+    if (done == out.size()) break;
     const size_t n = std::min<size_t>(s.end - s.begin, out.size() - done);
     std::memcpy(out.data() + done, s.chunk->data() + s.begin, n);
     done += n;

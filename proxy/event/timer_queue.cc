@@ -13,7 +13,9 @@ void Timer::start(TimerQueue& queue, Instant deadline) {
     ++queue.armed_;
   }
   if (heap_index_ != SIZE_MAX) {
-    if (deadline >= heap_key_) return;  // lazy: the old place is early enough, it moves when that is reached
+    // Lazy: the old place is early enough, it moves when that is reached. What is due now is armed anew, so that it
+    // waits for the next advance.
+    if (deadline >= heap_key_ && deadline > queue.now()) return;
     queue.remove(*this);
   }
   heap_key_ = deadline;

@@ -26,6 +26,7 @@ Expected<void> H2Session::feed(Chain& in) {
     settle_input(result);
   }
   if (failed_ || lost_) in.clear();
+  trim_memory();
   if (std::exchange(untold_, false)) return std::unexpected(*failed_);
   return {};
 }
@@ -114,6 +115,10 @@ void H2Session::on_response(H2Stream& stream, bool end) {
   Expected<ResponseHead> head = stream.block_->take_response();
   if (!head) return refuse_head(stream, head.error());
   if (head->status < 200) {
+    if (++stream.informational_ > kInformationalMax) {
+      const Error why{.code = Code::bad_message, .side = side(), .what = "too many informational responses"};
+      return refuse_head(stream, why);
+    }
     stream.client_->on_informational(std::move(*head));
     return;
   }

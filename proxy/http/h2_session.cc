@@ -146,7 +146,7 @@ H2Stream* H2Session::find(int32_t id) const {
 }
 
 H2Stream& H2Session::add(std::unique_ptr<H2Stream> stream) {
-  ++stream_count_;
+  streams_peak_ = std::max(streams_peak_, ++stream_count_);
   ++active_;
   return streams_.push_back(std::move(stream));
 }
@@ -169,7 +169,13 @@ void H2Session::drop(H2Stream& stream) {
 
 void H2Session::forget(H2Stream& stream) {
   streams_.take(stream);
-  if (--stream_count_ == 0) memory_.trim();
+  --stream_count_;
+}
+
+void H2Session::trim_memory() {
+  if (stream_count_ * kTrimFraction > streams_peak_) return;
+  memory_.trim();
+  streams_peak_ = stream_count_;
 }
 
 H2Stream& H2Session::start(ClientStreamEvents& events) {
@@ -244,6 +250,7 @@ void H2Session::produce(Chain& out, size_t budget) {
     if (crossed_ != nullptr && !failed_) fail(Code::flood, crossed_, NGHTTP2_ENHANCE_YOUR_CALM);
   }
   if (goaway_due_) put_goaway(out);
+  trim_memory();
 }
 
 int H2Session::on_send_data(H2Stream& stream, const uint8_t* head, size_t length) {

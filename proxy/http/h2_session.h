@@ -38,6 +38,9 @@ class H2Session {
   // H2FloodGuard, and this lets each of their nine octets come alone.
   static constexpr size_t kContinuationReadsMax = 9 * (H2FloodGuard::kContinuationsMax + 1);
   static constexpr size_t kSettingsEntriesMax = 32;
+  static constexpr uint32_t kInformationalMax = 16;  // in front of a response; each stays in its user's arena
+  // The memory that a burst of streams has left is given back when this part of them is left.
+  static constexpr size_t kTrimFraction = 8;
   static constexpr size_t kSendHeadBytesMax = 256 * 1024;  // what we may be asked to send in one block
 
   H2Session(Role role, ChunkPool& chunks, ServerCodecEvents* events, const CodecLimits& limits);
@@ -107,6 +110,7 @@ class H2Session {
   H2Stream& add(std::unique_ptr<H2Stream> stream);
   void drop(H2Stream& stream);
   void forget(H2Stream& stream);  // the end of it
+  void trim_memory();
   void submit_settings();
 
   const Role role_;
@@ -120,6 +124,7 @@ class H2Session {
   List<H2Stream, H2DueTag> faulty_;   // have a fault to be told
   List<H2Stream, H2DueTag> waiting_;  // have a request that waits for SETTINGS
   size_t stream_count_ = 0;           // in streams_
+  size_t streams_peak_ = 0;           // of stream_count_, since memory was given back
   size_t active_ = 0;                 // whose user has not left
   size_t unsubmitted_ = 0;            // started by the client's user, and without a head
   size_t open_ = 0;                   // known to nghttp2

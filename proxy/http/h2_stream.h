@@ -77,6 +77,7 @@ class H2Stream final : public ServerStream, public ClientStream, public ListNode
   std::unique_ptr<HeldRequest> held_;
   std::optional<uint64_t> length_left_;  // of a response or request whose head has a Content-Length
   size_t unconsumed_ = 0;
+  uint32_t informational_ = 0;  // responses of that kind that came
 
   bool is_open_ = false;     // nghttp2 knows it
   bool detached_ = false;    // the user left

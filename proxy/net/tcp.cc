@@ -178,7 +178,8 @@ void TcpTransport::step() {
 }
 
 void TcpTransport::pause_reading() {
-  if (++pauses_ == 1) stop_reading();
+  // After a failed write there is only a rest to read, and only its end tells the owner.
+  if (++pauses_ == 1 && !write_error_) stop_reading();
 }
 
 void TcpTransport::resume_reading() {
@@ -267,11 +268,11 @@ void TcpTransport::shut_when_empty() {
 // === the end ===
 
 // What the peer said before it reset may still wait to be read, such as an early answer or an alert of TLS: reading
-// goes on, and its end is then told with this error.
+// goes on, and its end is then told with this error. Who does not read now is told at once.
 void TcpTransport::write_failed(int error) {
   const Error why{Code::peer_reset, Side::local, Retry::never, error, "writing"};
   const bool is_reset = error == EPIPE || error == ECONNRESET;
-  if (!is_reset || events_ == nullptr || eof_seen_) return break_off(why);
+  if (!is_reset || events_ == nullptr || eof_seen_ || pauses_ > 0) return break_off(why);
   write_error_ = why;
   output_.clear();
   note_drained();
@@ -299,6 +300,7 @@ void TcpTransport::note_reset_behind_fin() {
 
 // The kernel counts the SYN as one acknowledged byte, and the FIN too where one was sent.
 bool TcpTransport::was_unseen_since(uint64_t mark) const {
+  if (write_error_ && mark >= bytes_written_) return true;  // nothing was written since
   return pipe_broke_ && acknowledged_ && *acknowledged_ <= mark + 1;
 }
 

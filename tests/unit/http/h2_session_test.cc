@@ -542,3 +542,18 @@ TEST_CASE("h2: a head that is too large to be sent resets its stream only") {
   p.request();
   CHECK(p.errors.empty());
 }
+
+TEST_CASE("h2: an endpoint may not go on with informational responses for ever") {
+  Pair p;
+  ClientUser& c = p.request();
+  for (uint32_t i = 0; i < H2Session::kInformationalMax; ++i) {
+    ResponseHead early = p.answer(p.user(), 103);
+    p.user().stream->send_informational(early);
+  }
+  p.pump();
+  CHECK(c.log.take().find("reset") == std::string::npos);
+  ResponseHead early = p.answer(p.user(), 103);
+  p.user().stream->send_informational(early);
+  p.pump();
+  CHECK(c.log.take().find("reset bad_message") != std::string::npos);
+}

@@ -170,3 +170,26 @@ TEST_CASE("tcp: what the peer said before it reset is read, though writing fails
   CHECK(p.events.error.code == Code::peer_reset);
   CHECK(p.events.eofs == 0);
 }
+
+TEST_CASE("tcp: a reset that a write meets is told also to an owner who does not read") {
+  Pair p;
+  p.send_text("a request");
+  p.loop.run_once(false);
+  SUBCASE("who paused before it") {
+    p.transport->pause_reading();
+  }
+  SUBCASE("who pauses behind it") {}
+  REQUIRE(write(p.peer, "refused", 7) == 7);
+  close(p.peer);
+  p.peer = -1;
+  p.send_text("more of it");
+  const uint64_t mark = p.transport->bytes_written();
+  static_cast<event::Flushable&>(*p.transport).flush();
+  const bool told_at_once = p.events.closes == 1;
+  if (!told_at_once) p.transport->pause_reading();
+  p.send_text("into nothing");
+  CHECK(p.run_until([&] { return p.events.closes == 1; }));
+  CHECK(p.events.error.code == Code::peer_reset);
+  CHECK(p.transport->bytes_written() == mark);
+  CHECK(p.transport->was_unseen_since(mark) == !told_at_once);
+}
