@@ -23,6 +23,13 @@ bool append_number(uint64_t value, std::string& out) {
 
 // === headers ===
 
+// Envoy has one value of a header that it knows, and tells only the first of others.
+std::optional<std::string_view> field_value(const http::HeaderMap& headers, std::string_view name) {
+  if (http::header_id(name) != http::HeaderId::other) return headers.get_all(name);
+  const http::Header* const found = headers.find(name);
+  return found == nullptr ? std::nullopt : std::optional(found->value);
+}
+
 std::string_view request_value(const http::RequestHead& head, std::string_view name, bool& found) {
   found = true;
   if (name.starts_with(':') || name == "host") {
@@ -34,7 +41,7 @@ std::string_view request_value(const http::RequestHead& head, std::string_view n
     found = !value.empty();
     return value;
   }
-  const auto value = head.headers.get_all(name);
+  const auto value = field_value(head.headers, name);
   found = value.has_value();
   return value.value_or(std::string_view());
 }
@@ -50,8 +57,8 @@ bool append_request(const http::RequestHead* head, const FormatOp& op, std::stri
 
 bool append_field(const http::HeaderMap* headers, const FormatOp& op, std::string& out) {
   if (headers == nullptr) return false;
-  auto value = headers->get_all(op.text);
-  if (!value && !op.alternative.empty()) value = headers->get_all(op.alternative);
+  auto value = field_value(*headers, op.text);
+  if (!value && !op.alternative.empty()) value = field_value(*headers, op.alternative);
   if (!value) return false;
   out += *value;
   return true;
