@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "proxy/downstream/format_values.h"
 #include "proxy/route/mutation.h"
 
 namespace pillion::downstream {
@@ -335,7 +334,7 @@ void Exchange::change_response(http::ResponseHead& head, bool from_upstream) {
   }
   // A route that answers by itself changes that answer only, and not one that a filter gives in its place.
   if (action_ != nullptr || (match_.route != nullptr && record_.failure.code == Code::direct_response)) {
-    route::mutate_response(*routes_, match_, weighted_, ExchangeValues(record_), head);
+    route::mutate_response(*routes_, match_, weighted_, values_, head);
   }
 }
 

@@ -16,6 +16,7 @@
 
 #include "proxy/base/arena.h"
 #include "proxy/config/listener.h"
+#include "proxy/downstream/format_values.h"
 #include "proxy/downstream/forwarded.h"
 #include "proxy/downstream/local_reply.h"
 #include "proxy/downstream/session.h"
@@ -196,6 +197,7 @@ class Exchange final : public event::Retirable,
   event::Timer duration_timer_;
   event::Timer backoff_timer_;
   filter::ExchangeRecord record_;
+  const ExchangeValues values_{record_};
   Duration idle_timeout_{};
   size_t unconsumed_request_ = 0;   // flow control that is owed to the client
   size_t unconsumed_response_ = 0;  // … and to the endpoint

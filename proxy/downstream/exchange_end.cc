@@ -1,7 +1,6 @@
 // How an exchange fails, runs out of time, and ends.
 #include "proxy/downstream/access_log.h"
 #include "proxy/downstream/exchange.h"
-#include "proxy/downstream/format_values.h"
 
 namespace pillion::downstream {
 
@@ -206,7 +205,7 @@ void Exchange::count_completion() {
 
 void Exchange::write_logs() {
   for (const config::AccessLog& log : context_.manager.access_logs) {
-    if (is_logged(log, record_)) context_.services.host.log(log.path, access_log_line(log, ExchangeValues(record_)));
+    if (is_logged(log, record_)) context_.services.host.log(log.path, access_log_line(log, values_));
   }
 }
 

@@ -12,7 +12,7 @@ void Exchange::make_filters() {
   if (match_.route != nullptr && !wants_tls()) {
     levels = {weighted_, match_.route, match_.virtual_host, routes_.get(), cluster_name_};
   }
-  filters_ = FilterChain::make(context_.filters, *this, executor(), arena_, record_, levels);
+  filters_ = FilterChain::make(context_.filters, *this, executor(), arena_, record_, values_, levels);
 }
 
 // False where the request has its answer, or its end.

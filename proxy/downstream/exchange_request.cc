@@ -2,7 +2,6 @@
 #include <algorithm>
 
 #include "proxy/downstream/exchange.h"
-#include "proxy/downstream/format_values.h"
 #include "proxy/route/mutation.h"
 
 namespace pillion::downstream {
@@ -155,7 +154,7 @@ void Exchange::prepare_for_upstream() {
   say_continue();
   if (!context_.manager.suppress_envoy_headers) route::tell_timeout(timeouts_, Duration{}, *head_);
   tell_attempt_count(1);
-  route::mutate_request(*routes_, match_, weighted_, ExchangeValues(record_), *head_);
+  route::mutate_request(*routes_, match_, weighted_, values_, *head_);
   route::rewrite_request(*action_, *match_.route, weighted_, *head_, context_.manager.suppress_envoy_headers);
 }
 

@@ -17,21 +17,22 @@ std::array<const config::PerFilterConfig*, 4> per_filter_of(const RouteLevels& l
           levels.table != nullptr ? &levels.table->per_filter : nullptr};
 }
 
-// What the route says of one filter: the word of the most specific level that speaks of it at all, and the most
-// specific configuration. One level may only enable it, and leave its configuration to another.
+// What the route says of one filter: the word of the most specific level that speaks of it at all, and the
+// configurations. One level may only enable it, and leave its configuration to another.
 struct RouteWord {
   std::optional<bool> disabled;
-  const config::FilterConfig* config = nullptr;
+  FilterContext::RouteConfigs configs{};
 };
 
 RouteWord word_of(const RouteLevels& levels, const std::string& name) {
   RouteWord out;
-  for (const config::PerFilterConfig* level : per_filter_of(levels)) {
-    if (level == nullptr || level->empty()) continue;
-    const auto found = level->find(name);
-    if (found == level->end()) continue;
+  const auto all = per_filter_of(levels);
+  for (size_t i = 0; i < all.size(); ++i) {
+    if (all[i] == nullptr || all[i]->empty()) continue;
+    const auto found = all[i]->find(name);
+    if (found == all[i]->end()) continue;
     if (!out.disabled) out.disabled = found->second.disabled;
-    if (out.config == nullptr) out.config = found->second.config.get();
+    out.configs[i] = found->second.config.get();
   }
   return out;
 }
@@ -66,13 +67,14 @@ ChainPlan::ChainPlan(const config::HttpConnectionManager& manager, StatRegistry&
 // === making ===
 
 std::unique_ptr<FilterChain> FilterChain::make(const ChainPlan& plan, ChainHost& host, event::Executor& executor,
-                                               Arena& arena, ExchangeRecord& record, const RouteLevels& levels) {
+                                               Arena& arena, ExchangeRecord& record, const config::FormatSource& values,
+                                               const RouteLevels& levels) {
   std::unique_ptr<FilterChain> chain;
   for (const ChainPlan::Entry& entry : plan.entries_) {
     const RouteWord word = word_of(levels, entry.entry->name);
     if (word.disabled.value_or(entry.entry->disabled)) continue;
-    if (chain == nullptr) chain.reset(new FilterChain(host, executor, arena, record, levels));
-    Slot& slot = *chain->slots_.emplace_back(std::make_unique<Slot>(chain->parts_, word.config, entry.stats));
+    if (chain == nullptr) chain.reset(new FilterChain(host, executor, arena, record, values, levels));
+    Slot& slot = *chain->slots_.emplace_back(std::make_unique<Slot>(chain->parts_, word.configs, entry.stats));
     slot.filter = entry.config->make(slot.context);
     slot.hooks = slot.filter->hooks();
     chain->hooks_ |= slot.hooks;

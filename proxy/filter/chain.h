@@ -52,7 +52,8 @@ class FilterChain final {
   // Null where no filter is enabled. A filter is enabled unless its entry is disabled; the most specific level of the
   // route that speaks of it has the last word.
   static std::unique_ptr<FilterChain> make(const ChainPlan& plan, ChainHost& host, event::Executor& executor,
-                                           Arena& arena, ExchangeRecord& record, const RouteLevels& levels);
+                                           Arena& arena, ExchangeRecord& record, const config::FormatSource& values,
+                                           const RouteLevels& levels);
   FilterChain(const FilterChain&) = delete;
   FilterChain& operator=(const FilterChain&) = delete;
 
@@ -86,8 +87,9 @@ class FilterChain final {
     bool end_shown = false;
   };
   struct Slot {
-    Slot(const FilterContext::Parts& parts, const config::FilterConfig* route_config, std::span<const StatId> stats)
-        : context(parts, route_config, stats) {}
+    Slot(const FilterContext::Parts& parts, const FilterContext::RouteConfigs& route_configs,
+         std::span<const StatId> stats)
+        : context(parts, route_configs, stats) {}
     FilterContext context;
     std::unique_ptr<Filter> filter;  // after its context: it may hold tickets
     Hooks hooks = 0;
@@ -106,8 +108,8 @@ class FilterChain final {
   };
 
   FilterChain(ChainHost& host, event::Executor& executor, Arena& arena, ExchangeRecord& record,
-              const RouteLevels& levels)
-      : levels_(levels), parts_{host, executor, arena, record, levels_} {}
+              const config::FormatSource& values, const RouteLevels& levels)
+      : levels_(levels), parts_{host, executor, arena, record, values, levels_} {}
 
   Verdict run(Direction direction, http::RequestHead* request, http::ResponseHead* response);
   Verdict step(Direction direction, size_t place, const Heads& heads);

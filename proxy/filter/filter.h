@@ -7,6 +7,7 @@
 // once somebody has said Ticket::resume().
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -126,10 +127,14 @@ class FilterContext : public WeakTarget<FilterContext> {
     event::Executor& executor;
     Arena& arena;
     ExchangeRecord& record;
+    const config::FormatSource& values;
     const RouteLevels& levels;
   };
-  FilterContext(const Parts& parts, const config::FilterConfig* route_config, std::span<const StatId> stats)
-      : parts_(parts), route_config_(route_config), stats_(stats) {}
+  // One for each level of the route, the most specific first; null where a level has none.
+  using RouteConfigs = std::array<const config::FilterConfig*, 4>;
+
+  FilterContext(const Parts& parts, const RouteConfigs& route_configs, std::span<const StatId> stats)
+      : parts_(parts), route_configs_(route_configs), stats_(stats) {}
   FilterContext(const FilterContext&) = delete;
   FilterContext& operator=(const FilterContext&) = delete;
 
@@ -139,7 +144,14 @@ class FilterContext : public WeakTarget<FilterContext> {
   std::string_view cluster_name() const { return parts_.levels.cluster_name; }
   // The most specific configuration of this filter among those of the weighted cluster, the route, the virtual host and
   // the table; null where none has one.
-  const config::FilterConfig* route_config() const { return route_config_; }
+  const config::FilterConfig* route_config() const {
+    for (const config::FilterConfig* config : route_configs_) {
+      if (config != nullptr) return config;
+    }
+    return nullptr;
+  }
+  const RouteConfigs& route_configs() const { return route_configs_; }
+  const config::FormatSource& values() const { return parts_.values; }  // of format operators, as they are now
 
   Ticket ticket(Direction direction);
   // By the place in HttpFilterConfig::stats().
@@ -151,7 +163,7 @@ class FilterContext : public WeakTarget<FilterContext> {
   friend class Ticket;
   friend class FilterChain;
   const Parts& parts_;
-  const config::FilterConfig* route_config_;
+  RouteConfigs route_configs_;
   std::span<const StatId> stats_;
   bool resumed_[2] = {false, false};  // by Direction: its ticket was used
 };

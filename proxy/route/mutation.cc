@@ -3,6 +3,7 @@
 #include <array>
 #include <span>
 
+#include "proxy/http/fields.h"
 #include "proxy/http/validate.h"
 
 namespace pillion::route {
@@ -16,40 +17,11 @@ struct Level {
   std::span<const std::string> remove;
 };
 
-bool may_change(std::string_view name, http::HeaderId id) {
-  return !name.starts_with(':') && !http::is_connection_specific(id) && !http::is_written_by_codec(id);
-}
-
-// A second field of such a name would make two messages of one; what may be repeated, or is not known here, is.
-bool is_joined(http::HeaderId id) {
-  switch (id) {
-    case http::HeaderId::other:
-    case http::HeaderId::cookie:
-    case http::HeaderId::set_cookie:
-    case http::HeaderId::retry_after:
-    case http::HeaderId::traceparent: return false;
-    default: return true;
-  }
-}
-
-void remove(std::string_view name, http::HeaderMap& headers) {
-  const http::HeaderId id = http::header_id(name);
-  if (!may_change(name, id)) return;
-  if (id != http::HeaderId::other) {
-    headers.remove(id);
-  } else {
-    headers.remove(name);
-  }
-}
-
 void apply(Action action, std::string_view name, std::string_view value, http::HeaderMap& headers) {
-  const http::HeaderId id = http::header_id(name);
   if (action == Action::overwrite_if_exists || action == Action::overwrite_if_exists_or_add) {
     headers.set(name, value);
-  } else if (is_joined(id) && headers.has(id)) {
-    headers.append(id, value);
   } else {
-    headers.add(name, value);
+    http::append_field(name, value, headers);
   }
 }
 
@@ -60,7 +32,7 @@ struct Pending {
 
 // Whether this addition happens at all, seen from the head before the level's additions.
 bool applies(const config::HeaderToAdd& entry, const http::HeaderMap& headers) {
-  if (!may_change(entry.name, http::header_id(entry.name))) return false;
+  if (!http::may_change_field(entry.name)) return false;
   switch (entry.action) {
     case Action::add_if_absent: return headers.find(entry.name) == nullptr;
     case Action::overwrite_if_exists: return headers.find(entry.name) != nullptr;
@@ -74,7 +46,7 @@ bool overwrites(Action action) {
 
 void apply_level(const Level& level, const config::FormatSource& values, std::string& scratch,
                  http::HeaderMap& headers) {
-  for (const std::string& name : level.remove) remove(name, headers);
+  for (const std::string& name : level.remove) http::remove_field(name, headers);
   if (level.add.empty()) return;
   Arena& arena = headers.arena();
   auto* const pending =
@@ -140,7 +112,7 @@ void mutate_response(const config::RouteConfiguration& routes, const RouteMatch&
 }
 
 void remove_internal_only(const config::RouteConfiguration& routes, http::RequestHead& head) {
-  for (const std::string& name : routes.internal_only_headers) remove(name, head.headers);
+  for (const std::string& name : routes.internal_only_headers) http::remove_field(name, head.headers);
 }
 
 }  // namespace pillion::route

@@ -1,4 +1,4 @@
-// The parts of the routes' translation; internal to route*.cc.
+// The parts of the routes' translation, for route*.cc and for filters whose messages hold the same.
 #pragma once
 
 #include <optional>

@@ -14,7 +14,36 @@ FORMAT = ("%REQ(:PATH)% %RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_FLAGS_LONG% %
           "%UPSTREAM_CLUSTER% %ROUTE_NAME% %BYTES_SENT%\\n")
 ABORT = f"abort: {{http_status: 503, percentage: {ALL}}}"
 DELAY = f"delay: {{fixed_delay: 0.4s, percentage: {ALL}}}"
+MUTATION = '"@type": type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.'
+
+
+def append(key, value, more=""):
+    return f"{{append: {{header: {{key: {key}, value: '{value}'}}{more}}}}}"
+
+
+def mutations(request, response):
+    return f"mutations: {{request_mutations: [{', '.join(request)}], response_mutations: [{', '.join(response)}]}}"
+
+
+def both(value):
+    """Adds a header to requests and responses; replaces another; takes a third away and puts it back."""
+    changes = [append("x-by", value), append("x-last", value, ", append_action: OVERWRITE_IF_EXISTS_OR_ADD"),
+               append("x-first", value, ", append_action: ADD_IF_ABSENT"),
+               append("x-there", value, ", append_action: OVERWRITE_IF_EXISTS"),
+               "{remove: X-Gone}", append("x-gone", value), append("x-empty", ""),
+               append("x-kept", "", ", keep_empty_value: true")]
+    return mutations(changes + [append("x-path", "%REQ(:PATH)%"), append("via", value), "{remove: x-secret}"],
+                     changes + [append("x-to", "%REQ(x-by)%"), "{remove: x-served-by}", append("x-vary", value)])
+
+
+def changing(name, value, more=""):
+    return f"{{name: {name}, typed_config: {{{MUTATION}HeaderMutation, {more}{both(value)}}}}}"
+
+
 CHAINS = {
+    "headers": f"{changing('outer', 'outer')}, {{name: fault, typed_config: {{{NAME}, headers: [{{name: x-f, "
+               f"present_match: true}}], {ABORT}}}}}, {changing('inner', 'inner')}",
+    "specific": changing("outer", "outer", "most_specific_header_mutations_wins: true, "),
     "web": f"{{name: fault, typed_config: {{{NAME}}}}}",
     "always": f"{{name: fault, typed_config: {{{NAME}, {ABORT}}}}}",
     "dormant": f"{{name: fault, disabled: true, typed_config: {{{NAME}, {ABORT}}}}}",
@@ -42,6 +71,7 @@ def setup(stage):
     stage.dead("dead")
     for listener, filters in CHAINS.items():
         stage.values["filters_" + listener] = f"[{filters}, {ROUTER}]"
+    stage.values["header_routes"] = header_routes()
     stage.values["log"] = (
         '[{name: f, typed_config: {"@type": type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog, '
         f'path: "{stage.dir}/all.log", log_format: {{text_format_source: {{inline_string: "{FORMAT}"}}}}}}}}]')
@@ -84,6 +114,22 @@ def setup(stage):
         "{match: {prefix: /b}, route: {cluster: b}}, "
         "{match: {prefix: /}, route: {cluster: a}}]}, {name: tls, domains: [secret], require_tls: ALL, routes: ["
         "{match: {prefix: /}, route: {cluster: a}}]}]}")
+
+
+def header_routes():
+    def of(level):
+        return f"typed_per_filter_config: {{outer: {{{MUTATION}HeaderMutationPerRoute, {both(level)}}}}}"
+    return ("{name: r, virtual_hosts: [{name: all, domains: [test], routes: ["
+            f"{{match: {{prefix: /route}}, route: {{cluster: a}}, {of('route')}}}, "
+            f"{{match: {{prefix: /weights}}, route: {{weighted_clusters: {{clusters: [{{name: a, weight: 1, "
+            f"{of('cluster')}}}]}}}}, {of('route')}}}, "
+            f"{{match: {{prefix: /off}}, route: {{cluster: a}}, typed_per_filter_config: "
+            f"{{outer: {{{CONFIG}, disabled: true}}}}}}, "
+            "{match: {prefix: /direct}, direct_response: {status: 200, body: {inline_string: direct}}}, "
+            "{match: {prefix: /redirect}, redirect: {path_redirect: /there}}, "
+            "{match: {prefix: /dead}, route: {cluster: dead}}, "
+            "{match: {prefix: /h2}, route: {cluster: h2}}, "
+            f"{{match: {{prefix: /a}}, route: {{cluster: a}}}}], {of('host')}}}], {of('table')}}}")
 
 
 def lines(t):
@@ -183,6 +229,29 @@ def over_http2(t, target, kwargs):
 
 table(globals(), [(f"HTTP/2: {name}", expect, target, kwargs) for name, expect, target, kwargs in TABLE
                   if target in ("/abort", "/grpc", "/delay", "/both", "/asked")], over_http2)
+
+
+SENT = [("x-by", "client"), ("x-gone", "client"), ("x-there", "client"), ("x-secret", "client"), ("x-first", "client")]
+HEADERS = [(f"headers of {what}", None, target, {"listener": listener, "headers": SENT + more} | kwargs)
+           for what, target, more, kwargs in [
+               ("a request", "/a", [], {}), ("a POST", "/a", [], {"method": "POST", "body": b"x" * 50_000}),
+               ("HEAD", "/a", [], {"method": "HEAD"}), ("a route", "/route", [], {}),
+               ("a weighted cluster", "/weights", [], {}), ("a route without", "/off", [], {}),
+               ("a direct response", "/direct", [], {}), ("a redirect", "/redirect", [], {}),
+               ("a dead endpoint", "/dead", [], {}), ("no route", "/none", [], {}), ("HTTP/2", "/h2", [], {}),
+               ("an abort", "/a", [("x-f", "1")], {}), ("an abort on a route", "/route", [("x-f", "1")], {})]
+           for listener in ["headers"]]
+table(globals(), HEADERS, over_http1)
+table(globals(), [(f"{name}, the most specific last", expect, target, kwargs | {"listener": "specific"})
+                  for name, expect, target, kwargs in HEADERS], over_http1)
+table(globals(), [(f"{name}, gRPC", expect, target, kwargs | {"headers": kwargs["headers"] + GRPC, "method": "POST",
+                                                              "body": b"12345"})
+                  for name, expect, target, kwargs in HEADERS[-3:]], over_http2)
+
+
+@case({"status": 400})
+def case_headers_of_a_bad_request(t):
+    return t.raw(b"GET /a HTTP/1.1\r\nHost: test\r\nBad Name: x\r\n\r\n", "headers")["answers"][0]
 
 
 @case(lambda seen: seen["answers"][0]["status"] == 503)

@@ -96,7 +96,7 @@ struct World {
   }
   void build() {
     plan.emplace(manager, registry, cache);
-    chain = FilterChain::make(*plan, host, executor, arena, record, levels);
+    chain = FilterChain::make(*plan, host, executor, arena, record, values, levels);
   }
   Verdict request(std::string_view body, bool end, http::HeaderMap* trailers = nullptr) {
     Chain bytes;
@@ -127,6 +127,9 @@ struct World {
   http::RequestHead head{arena};
   http::ResponseHead answer{arena};
   ExchangeRecord record;
+  struct Values final : config::FormatSource {
+    bool append(const config::FormatOp&, std::string&) const override { return false; }
+  } values;
   RouteLevels levels;
   std::unique_ptr<FilterChain> chain;
 };

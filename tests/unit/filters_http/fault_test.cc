@@ -49,7 +49,7 @@ struct Worker {
   }
   struct Request {
     Request(Worker& worker) {
-      chain = filter::FilterChain::make(worker.plan, worker.host, worker.executor, arena, record, {});
+      chain = filter::FilterChain::make(worker.plan, worker.host, worker.executor, arena, record, values, {});
       chain->receive(filter::Direction::request, {}, true, nullptr);
     }
     filter::Verdict run() { return chain->run(head); }
@@ -57,6 +57,9 @@ struct Worker {
     Arena arena;
     http::RequestHead head{arena};
     filter::ExchangeRecord record;
+    struct Values final : config::FormatSource {
+      bool append(const config::FormatOp&, std::string&) const override { return false; }
+    } values;
     std::unique_ptr<filter::FilterChain> chain;
   };
   StatSlab slab;

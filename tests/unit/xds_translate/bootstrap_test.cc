@@ -207,7 +207,7 @@ std::string value_of(const std::string& name, const std::string& folder) {
     return "{" + options + "explicit_http_config: {http_protocol_options: {enable_trailers: true}}}}";
   }
   if (name == "dir") return folder;
-  if (name == "routes" || name == "plain_routes") {
+  if (name.ends_with("routes")) {
     return "{name: r, virtual_hosts: [{name: all, domains: ['*'], routes: [{match: {prefix: /}, route: {cluster: "
            "a}}]}]}";
   }
