@@ -176,6 +176,7 @@ void Exchange::steer_request_flow() {
   if (!congested && !stopped && unconsumed_request_ > 0 && body_to_send().empty()) {
     stream_->consume(unconsumed_request_);
     unconsumed_request_ = 0;
+    context_.owner.touch();
   }
 }
 
@@ -257,6 +258,7 @@ void Exchange::send_response_head(bool end) {
 void Exchange::relay_response() {
   if (!std::exchange(response_changed_, true)) change_response(*attempt_->head, true);
   unconsumed_response_ += attempt_->body.size();
+  if (attempt_->response_ended) route_timer_.stop();  // how long a filter takes is not the endpoint's time
   if (!filters_see_response()) {
     pass_response(attempt_->body, attempt_->response_ended);
   } else {
@@ -266,11 +268,14 @@ void Exchange::relay_response() {
     }
   }
   steer_response_flow();
-  if (attempt_->state() == route::Attempt::State::failed && !response_relayed_) {
+  // What a filter keeps of a whole response is still to come.
+  const bool broke = attempt_->state() == route::Attempt::State::failed && !attempt_->response_ended;
+  if (broke && !response_relayed_) {
     Error why = attempt_->failure();
     // HTTP/1 says the length: a FIN within it breaks the protocol, and is told apart from a reset.
     if (why.code == Code::peer_closed && attempt_->version() != http::Version::http2) why.code = Code::bad_message;
     why.side = Side::upstream;
+    if (!response_head_sent_) return fail_attempt(why);
     break_off(why, details_of_broken_response(why, arena_));
   }
 }
@@ -347,6 +352,7 @@ void Exchange::finish_head(http::ResponseHead& head) {
 // Ours: the status and words of Envoy.
 void Exchange::answer() {
   if (attempt_ != nullptr) retire_attempt();
+  route_timer_.stop();
   make_filters();  // the request may have been refused before it had any
   const LocalReply reply = *std::exchange(local_reply_, std::nullopt);
   own_head_.emplace(arena_);

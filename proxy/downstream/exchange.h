@@ -109,10 +109,11 @@ class Exchange final : public event::Retirable,
   bool prepare_head();
   void match_route();
   void find_cluster();
+  void resolve_cluster();
   void choose_upstream();
   bool choose_cluster();
   bool answers_by_itself();
-  bool wants_tls() const;
+  void limit_duration(Duration limit);  // zero: none
   bool allows_upgrade() const;
   void prepare_for_upstream();
   void say_continue();
@@ -202,6 +203,7 @@ class Exchange final : public event::Retirable,
   size_t unconsumed_request_ = 0;   // flow control that is owed to the client
   size_t unconsumed_response_ = 0;  // … and to the endpoint
   bool begun_ = false;
+  bool wants_tls_ = false;  // the virtual host wants it, and this is not it
   bool filters_made_ = false;
   bool routed_ = false;           // the filters let it pass, and it is known where to
   bool answer_filtered_ = false;  // own_head_ takes its way through the filters

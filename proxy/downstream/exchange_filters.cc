@@ -9,7 +9,7 @@ using filter::FilterChain;
 void Exchange::make_filters() {
   if (context_.filters.empty() || std::exchange(filters_made_, true)) return;
   filter::RouteLevels levels;
-  if (match_.route != nullptr && !wants_tls()) {
+  if (match_.route != nullptr && !wants_tls_) {
     levels = {weighted_, match_.route, match_.virtual_host, routes_.get(), cluster_name_};
   }
   filters_ = FilterChain::make(context_.filters, *this, executor(), arena_, record_, values_, levels);
@@ -36,8 +36,8 @@ bool Exchange::run_request() {
   filters_->receive(Direction::request, std::move(request_body_), request_ended_,
                     request_trailers_ ? &*request_trailers_ : nullptr);
   if (!take(filters_->run(*head_))) return false;
+  if (!filters_->head_passed(Direction::request)) say_continue();  // a filter waits, and the client for this
   if (filters_->is_holding(Direction::request)) {
-    say_continue();  // the filter waits for the body, and the client for this
     if (filters_->waiting_bytes(Direction::request) > FilterChain::kHeldBytesMax) {
       executor().stats.add(context_.stats.downstream_rq_too_large);
       const LocalReply too_large{.status = 413, .body = "Payload Too Large", .details = "request_payload_too_large"};
@@ -64,6 +64,7 @@ bool Exchange::run_response() {
 
 // Our own answers are short: they are sent once all of them has passed.
 void Exchange::pass_answer() {
+  request_body_.clear();  // nobody reads the rest
   if (answer_filtered_) {
     filters_->receive(Direction::response, std::move(own_body_), true, nullptr);
     if (!take(filters_->run(*own_head_)) || !filters_->ended(Direction::response)) return;

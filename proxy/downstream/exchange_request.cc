@@ -26,7 +26,7 @@ void Exchange::begin() {
   if (!prepare_head()) return;
   match_route();
   make_filters();
-  if (head_->upgrade.empty() || wants_tls() || allows_upgrade()) return;
+  if (head_->upgrade.empty() || wants_tls_ || allows_upgrade()) return;
   executor().stats.add(context_.stats.downstream_rq_ws_on_non_ws_route);
   reply({.status = 403, .details = "upgrade_failed", .ends_connection = true},
         local_error(Code::denied, "the upgrade is not enabled"));
@@ -53,11 +53,15 @@ bool Exchange::prepare_head() {
 void Exchange::match_route() {
   if (routes_ != nullptr) match_ = route::match(*routes_, *head_, executor().random);
   if (match_.virtual_host != nullptr) record_.virtual_host = match_.virtual_host->name;
-  if (match_.route == nullptr || wants_tls()) return;
+  // Asked once: a filter that changes the header later does not change who the request is for.
+  wants_tls_ = match_.virtual_host != nullptr && match_.virtual_host->require_tls &&
+               !http::equals_ignore_case(head_->headers.get(http::HeaderId::x_forwarded_proto), "https");
+  if (match_.route == nullptr || wants_tls_) return;
   record_.route_name = match_.route->name;
   action_ = std::get_if<config::RouteAction>(&match_.route->action);
   if (action_ == nullptr) return;
   find_cluster();
+  if (action_->max_stream_duration) limit_duration(*action_->max_stream_duration);
   if (action_->idle_timeout) {
     idle_timeout_ = *action_->idle_timeout;
     note_progress();
@@ -70,21 +74,26 @@ void Exchange::find_cluster() {
   if (!action_->cluster_header.empty()) {
     cluster_name_ = route::header_value(*head_, action_->cluster_header).value_or(std::string_view());
   }
+  resolve_cluster();
+}
+
+void Exchange::resolve_cluster() {
   cluster_ = cluster_name_.empty() ? nullptr : context_.services.clusters.find(cluster_name_);
   if (cluster_ == nullptr) return;
   cluster_pin_ = upstream::ClusterPin(cluster_->context());
   record_.cluster = cluster_->config().name;
 }
 
-bool Exchange::wants_tls() const {
-  return match_.virtual_host != nullptr && match_.virtual_host->require_tls &&
-         !http::equals_ignore_case(head_->headers.get(http::HeaderId::x_forwarded_proto), "https");
+// The route's limit takes the place of the connection manager's; both count from the begin of the request.
+void Exchange::limit_duration(Duration limit) {
+  duration_timer_.stop();
+  if (limit.count() > 0) duration_timer_.start(executor().timers, record_.start + limit);
 }
 
 // What the router does once the filters have let the request pass: an endpoint's cluster, or an answer.
 void Exchange::choose_upstream() {
   routed_ = true;
-  if (wants_tls()) {
+  if (wants_tls_) {
     const std::string_view location = arena_.concat({"https://", head_->authority, head_->path});
     reply({.status = 301, .details = "direct_response", .location = location}, {});
     return;
@@ -128,6 +137,7 @@ bool Exchange::answers_by_itself() {
 }
 
 bool Exchange::choose_cluster() {
+  if (filters_ != nullptr) resolve_cluster();  // they may have taken their time: the cluster of now
   if (cluster_ == nullptr) {
     executor().stats.add(context_.stats.no_cluster);
     record_.failure_detail = cluster_name_.empty() ? "the request does not name one" : cluster_name_;
@@ -147,10 +157,7 @@ void Exchange::prepare_for_upstream() {
   timeouts_ = route::take_timeouts(*action_, configured, record_.is_internal, *head_);
   retry_policy_ = route::take_retry_policy(configured, record_.is_internal, *head_, merged_policy_);
   retry_.emplace(retry_policy_, *head_, !head_->upgrade.empty());
-  if (timeouts_.max_stream) {
-    duration_timer_.stop();
-    if (timeouts_.max_stream->count() > 0) duration_timer_.start_after(executor().timers, *timeouts_.max_stream);
-  }
+  if (timeouts_.max_stream) limit_duration(*timeouts_.max_stream);
   say_continue();
   if (!context_.manager.suppress_envoy_headers) route::tell_timeout(timeouts_, Duration{}, *head_);
   tell_attempt_count(1);
@@ -196,7 +203,8 @@ route::AttemptOptions Exchange::attempt_options() const {
 void Exchange::set_retry_headers() {
   tell_attempt_count(record_.attempts_total);
   if (context_.manager.suppress_envoy_headers) return;
-  route::tell_timeout(timeouts_, record_.request_end ? now() - *record_.request_end : Duration{}, *head_);
+  const Duration gone = route_timer_.is_armed() ? timeouts_.request - (route_timer_.deadline() - now()) : Duration{};
+  route::tell_timeout(timeouts_, gone, *head_);
 }
 
 }  // namespace pillion::downstream

@@ -116,6 +116,7 @@ Verdict FilterChain::step(Direction direction, size_t place, const Heads& heads)
   if (stage.state != State::flowing && resumed) {
     const Verdict verdict = slot.filter->on_resume(direction);
     if (!take(verdict)) return verdict;
+    if (stage.state == State::flowing && stage.head_shown) pass_on(direction, place);  // what was held back before
   }
   if (stage.state != State::stopped && !stage.head_shown && flow(direction).head_at == place) {
     const Verdict verdict = show_head(direction, slot, heads);

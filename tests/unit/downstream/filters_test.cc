@@ -332,3 +332,59 @@ TEST_CASE("filters: who stops a body stops the client, and lets it go on") {
   CHECK(has(edge.received(), "\r\n\r\ndirect"));
   CHECK(edge.wire.pauses == 0);
 }
+
+TEST_CASE("filters: who waits for a 100 gets it while a filter stops the request") {
+  Plan a;
+  stops(a);
+  Filtered edge({&a});
+  edge.open(usual());
+  CHECK(edge.ask(get("/d", "Expect: 100-continue\r\nContent-Length: 2\r\n", "POST")) ==
+        "HTTP/1.1 100 Continue\r\n\r\n");
+  a.ticket.resume();
+  CHECK(has(edge.ask("hi"), "\r\n\r\ndirect"));
+}
+
+TEST_CASE("filters: a redirect to TLS stays one, whatever a filter says of the request") {
+  Plan a;
+  a.head = [](filter::FilterContext&, http::RequestHead& head) {
+    head.headers.set(http::HeaderId::x_forwarded_proto, "https");
+    return Verdict{};
+  };
+  Filtered edge({&a});
+  config::Route routed;
+  routed.match.path.text = "/r";
+  routed.action = config::RouteAction{.clusters = {{.cluster = "c"}}};
+  config::RouteConfiguration table = table_of({routed});
+  table.virtual_hosts[0].require_tls = true;
+  edge.open(std::move(table));
+  const std::string answer = edge.ask(get("/r"));
+  CHECK(has(answer, "HTTP/1.1 301 Moved Permanently\r\n"));
+  CHECK(has(answer, "location: https://t/r\r\n"));
+}
+
+TEST_CASE("filters: the route's longest duration counts from the begin, also while a filter stops the request") {
+  Plan a;
+  stops(a);
+  Filtered edge({&a});
+  config::Route routed;
+  routed.match.path.text = "/r";
+  routed.action = config::RouteAction{.clusters = {{.cluster = "c"}}, .max_stream_duration = Duration{1'000'000}};
+  edge.open(table_of({routed}));
+  CHECK(edge.ask(get("/r")) == "");
+  edge.pass(Duration{900'000});
+  CHECK(edge.received() == "");
+  edge.pass(Duration{200'000});
+  CHECK(has(edge.received(), "HTTP/1.1 504 Gateway Timeout\r\n"));
+}
+
+TEST_CASE("filters: what comes behind our own answer is not kept while a filter stops the answer") {
+  Plan a;
+  a.answer = [](auto&, auto&) { return Verdict::stop(); };
+  Filtered edge({&a});
+  edge.open(usual());
+  CHECK(edge.ask(get("/none", "Content-Length: 100000000\r\n", "POST")) == "");
+  const size_t before = edge.executor.chunks.live();
+  const std::string piece(16 * 1024, 'x');
+  for (int i = 0; i < 100; ++i) edge.send(piece);
+  CHECK(edge.executor.chunks.live() <= before + 2);
+}
