@@ -152,3 +152,34 @@ def a_control_plane_that_comes_later_is_waited_for():
         control.start()
         equal(process.wait(30), 0, "the exit status")
         check(os.path.exists(os.path.join(out, "cert.pem")), "there is no certificate")
+
+
+def make_authority(directory):
+    """A root of somebody else's, and an intermediate of it that may sign workloads: (its chain, its key, the root)."""
+    path = {name: os.path.join(directory, name) for name in ("root.key", "root.pem", "mid.key", "mid.csr", "mid.pem",
+                                                             "mid.cnf", "chain.pem")}
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    openssl("req", "-x509", *curve, "-keyout", path["root.key"], "-out", path["root.pem"], "-subj", "/CN=corporate root",
+            "-days", "2", "-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign,cRLSign")
+    openssl("req", *curve, "-keyout", path["mid.key"], "-out", path["mid.csr"], "-subj", "/CN=mesh")
+    with open(path["mid.cnf"], "w", encoding="ascii") as out:
+        out.write("basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign,cRLSign\n"
+                  "subjectAltName=URI:spiffe://cluster.local\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n")
+    openssl("x509", "-req", "-in", path["mid.csr"], "-CA", path["root.pem"], "-CAkey", path["root.key"], "-set_serial",
+            "7", "-days", "1", "-extfile", path["mid.cnf"], "-out", path["mid.pem"])
+    with open(path["chain.pem"], "wb") as out:
+        out.write(read_bytes(path["mid.pem"]) + read_bytes(path["root.pem"]))
+    return path["chain.pem"], path["mid.key"], path["root.pem"]
+
+
+@test
+def an_authority_that_is_given_signs_and_its_root_is_what_workloads_trust():
+    with tempfile.TemporaryDirectory(prefix="pillion-ca-") as directory:
+        chain, key, root = make_authority(directory)
+        with Control("--ca-cert", chain, "--ca-key", key) as control:
+            out = control.identity("web")
+            cert, bundle = os.path.join(out, "cert.pem"), os.path.join(out, "ca.pem")
+            openssl("verify", "-CAfile", root, "-untrusted", cert, cert)  # the intermediate stands behind the leaf
+            equal(openssl("x509", "-in", bundle, "-noout", "-fingerprint"),
+                  openssl("x509", "-in", root, "-noout", "-fingerprint"), "the root that the workload trusts")
+            check(f"URI:{spiffe('web')}" in openssl("x509", "-in", cert, "-noout", "-ext", "subjectAltName"), "the name")
