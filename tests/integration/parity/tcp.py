@@ -208,7 +208,7 @@ def case_weighted_clusters(t):
         with connect(t.port("weighted"), limit_s=5) as sock:
             who = sock.recv(20).decode().strip()
             counts[who] = counts.get(who, 0) + 1
-    return near(counts, {"first": 70, "second": 30}, 4)
+    return near(counts, {"first": 70, "second": 30}, 6)
 
 
 @case({"line": "5 24 - echo 0 -"})
