@@ -43,12 +43,6 @@ asan: deps-test  ## all of `make test` under AddressSanitizer and UBSan, in buil
 	ninja -C build-asan -j$(JOBS)
 	.ci/test build-asan
 
-.PHONY: tsan
-tsan: deps-test  ## the tests of the binary and the unit tests under ThreadSanitizer, in build-tsan/
-	cmake -G Ninja -S . -B build-tsan -DPILLION_SANITIZE=thread >/dev/null
-	ninja -C build-tsan -j$(JOBS)
-	.ci/test build-tsan
-
 .PHONY: sim
 SEEDS ?= 500
 sim: $(BUILD)/build.ninja  ## SEEDS=n random worlds of the simulator from now on; PILLION_SEED=n replays one
