@@ -57,6 +57,11 @@ check: deps $(BUILD)/build.ninja  ## layers, sizes, banned tokens, format, heade
 	tests/lint/format.sh
 	BUILD=$(BUILD) tests/lint/headers.sh
 
+.PHONY: perf
+ROWS ?=
+perf: deps-test build  ## costs beside a byte pump, HAProxy, nginx, nghttpx and Envoy, with a verdict a row; ROWS=tcp,http1-64-2h
+	PILLION_BIN=$(abspath $(BUILD))/pillion PERF_BUILD=$(abspath $(BUILD)) perf/compare/compare.py --only "$(ROWS)"
+
 .PHONY: clean
 clean:  ## removes what was built
 	rm -rf build build-asan

@@ -1,0 +1,123 @@
+"""Results as files, as lines on the terminal, and as the table of the README."""
+
+import json
+import os
+import time
+
+from machine import ROOT, commit, describe
+
+RESULTS = os.path.join(ROOT, "perf", "results")
+_COLUMNS = ("pump", "haproxy", "nginx", "nghttpx", "envoy", "pillion")
+_BEGIN, _END = "<!-- make perf: begin -->\n", "<!-- make perf: end -->\n"
+
+
+def save(row, found, options):
+    """Writes the row's file and returns what it says. A refused run does not replace a result that counts."""
+    result = {"row": row.name, "title": row.title, "to_reach": row.to_reach, "verdict": found.pop("verdict"),
+              "commit": commit(), "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "machine": describe(),
+              "round_count": options.rounds} | found
+    path = os.path.join(options.out, f"{row.name}.json")
+    if result["verdict"] not in ("reached", "missed") and (load(path) or {}).get("verdict") in ("reached", "missed"):
+        path = os.path.join(options.out, f"{row.name}.refused.json")
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(_compact(result))
+    return result
+
+
+def _compact(result):
+    """JSON with one line for each round, so that a change of results reads as one."""
+    rounds = result.pop("rounds", None)
+    text = json.dumps(result, indent=1)
+    if rounds is None:
+        return text + "\n"
+    result["rounds"] = rounds
+    lines = []
+    for name, turns in rounds.items():
+        rows = ",\n   ".join(json.dumps({k: _short(v) for k, v in turn.items()}) for turn in turns)
+        lines.append(f'  {json.dumps(name)}: [\n   {rows}]')
+    return text[:-2] + ',\n "rounds": {\n' + ",\n".join(lines) + "}\n}\n"
+
+
+def _short(value):
+    if isinstance(value, list):
+        return [_short(v) for v in value]
+    return round(value, 4) if isinstance(value, float) else value
+
+
+def load(path):
+    try:
+        with open(path, encoding="utf-8") as f:
+            return json.load(f)
+    except FileNotFoundError:
+        return None
+
+
+def figure(value):
+    if value is None:
+        return ""
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def lines(result):
+    """What the terminal is told of one row."""
+    told = [f"{result['row']}: {result['title']}"]
+    for name, one in result.get("contestants", {}).items():
+        sides = f" (sides {', '.join(figure(s) for s in one['sides_median'])})" if "sides_median" in one else ""
+        rate = f", {one['rps_median']} a second" if "rps_median" in one else ""
+        told.append(f"  {name:16} {figure(one['median']):>8} {result['unit']} "
+                    f"({figure(one['min'])} to {figure(one['max'])}){sides}{rate}")
+    if control := result.get("control"):
+        told.append(f"  control: {control['of'][1]} / {control['of'][0]} {control['ratio']:.3f}, "
+                    f"spread {control['spread']:.3f}")
+    for one in result.get("judgements", []):
+        word = "reached" if one["reached"] else "missed"
+        told.append(f"  {one['what']}: {_judged(one)}, at most {one['bound']:g}: {word}")
+    return "\n".join(told + [f"  {result['verdict']}"])
+
+
+def _judged(one):
+    return f"{one['ratio']:.3f} (+{one['spread']:.3f} allowed)" if one.get("spread") else figure(one["ratio"])
+
+
+def _line(row, result):
+    if not result:
+        return f"| {row.title} | {row.to_reach} |" + " |" * (len(_COLUMNS) + 3)
+    cells = []
+    for name in _COLUMNS:
+        one = result.get("contestants", {}).get(name)
+        cells.append(figure(one["median"]) if one else "")
+    ratios = "; ".join(f"{j['ratio']:.2f} {j['what'].rpartition(' / ')[2]}" if " / " in j["what"] else
+                       f"{figure(j['ratio'])} {j['what']}" for j in result.get("judgements", []))
+    spread = f"{result['control']['spread']:.3f}" if "control" in result else ""
+    return (f"| {row.title}, {result['unit']} | {row.to_reach} | {' | '.join(cells)} | {ratios} | {spread} | "
+            f"**{result['verdict']}** ({result['commit']}) |")
+
+
+def table(rows, results):
+    head = ["| work | to reach | " + " | ".join(_COLUMNS) + " | ratio to | spread | verdict (commit) |",
+            "|---|---|" + "--:|" * len(_COLUMNS) + "---|--:|---|"]
+    body = [_line(row, results.get(row.name)) for row in rows]
+    counts = {}
+    for row in rows:
+        word = results[row.name]["verdict"].split(":")[0] if row.name in results else "not run"
+        counts[word] = counts.get(word, 0) + 1
+    told = ", ".join(f"{n} {word}" for word, n in sorted(counts.items()))
+    machines = sorted({f"{r['machine']['cpu']}, {r['machine']['cpus']} CPUs, Linux {r['machine']['kernel']}"
+                       for r in results.values()})
+    return "\n".join(head + body + ["", f"{len(rows)} rows: {told}. Measured on: {'; '.join(machines)}.", ""])
+
+
+def make(rows, out):
+    """table.md from all of the results; the README's copy of it, when it has the place for one."""
+    results = {row.name: found for row in rows if (found := load(os.path.join(out, f"{row.name}.json")))}
+    text = table(rows, results)
+    with open(os.path.join(out, "table.md"), "w", encoding="utf-8") as f:
+        f.write(text)
+    readme = os.path.join(ROOT, "README.md")
+    if out == RESULTS:
+        with open(readme, encoding="utf-8") as f:
+            before, begin, rest = f.read().partition(_BEGIN)
+        if begin and _END in rest:
+            with open(readme, "w", encoding="utf-8") as f:
+                f.write(before + begin + text + _END + rest.partition(_END)[2])
+    print(text)
