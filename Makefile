@@ -37,6 +37,10 @@ build-tests: $(BUILD)/build.ninja
 test: deps-test build build-tests  ## unit tests, fuzz corpora, golden files; black-box, parity and namespace tests of the binary
 	.ci/test $(BUILD)
 
+.PHONY: conformance
+conformance: deps-test build build-tests  ## h2spec, h2specd and our own suites against the binary: a line each with cases and passed
+	PILLION_BIN=$(abspath $(BUILD))/pillion python3 tests/conformance/conformance.py
+
 .PHONY: asan
 asan: deps-test  ## all of `make test` under AddressSanitizer and UBSan, in build-asan/
 	cmake -G Ninja -S . -B build-asan -DPILLION_SANITIZE=address,undefined >/dev/null

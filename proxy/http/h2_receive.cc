@@ -18,12 +18,13 @@ Expected<void> H2Session::feed(Chain& in) {
     const std::string_view slice = reading_.front();
     cursor_ = slice.data();
     inside_ = true;
-    const ssize_t result =
-        nghttp2_session_mem_recv(session_.get(), reinterpret_cast<const uint8_t*>(slice.data()), slice.size());
+    const ssize_t result = nghttp2_session_mem_recv(session_.get(), reinterpret_cast<const uint8_t*>(slice.data()),
+                                                    sequence_.check(slice));
     inside_ = false;
     cursor_ = nullptr;
     reading_.clear();
     settle_input(result);
+    if (const H2Sequence::Fault* fault = sequence_.fault()) fail(Code::bad_message, fault->what, fault->h2_code);
   }
   if (failed_ || lost_) in.clear();
   trim_memory();

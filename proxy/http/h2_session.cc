@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "proxy/base/check.h"
+#include "proxy/http/detect.h"
 
 namespace pillion::http {
 
@@ -112,7 +113,12 @@ struct H2Session::Glue {
 // === construction ===
 
 H2Session::H2Session(Role role, ChunkPool& chunks, ServerCodecEvents* events, const CodecLimits& limits)
-    : role_(role), chunks_(chunks), events_(events), limits_(limits), guard_(limits_) {
+    : role_(role),
+      chunks_(chunks),
+      events_(events),
+      limits_(limits),
+      guard_(limits_),
+      sequence_(role == Role::server, role == Role::server ? kH2Preface.size() : 0) {
   session_.reset(Glue::make_session(*this));
   submit_settings();
 }

@@ -20,6 +20,7 @@
 #include "proxy/http/h2_flood.h"
 #include "proxy/http/h2_head.h"
 #include "proxy/http/h2_memory.h"
+#include "proxy/http/h2_sequence.h"
 #include "proxy/http/h2_stream.h"
 
 namespace pillion::http {
@@ -118,6 +119,7 @@ class H2Session {
   ServerCodecEvents* const events_;  // server only
   const CodecLimits limits_;
   H2FloodGuard guard_;
+  H2Sequence sequence_;
   H2Memory memory_;  // outlives session_
   std::unique_ptr<nghttp2_session, Deleter> session_;
   OwningList<H2Stream> streams_;

@@ -219,10 +219,59 @@ TEST_CASE("h2_server: errors of the connection end it with a GOAWAY, and every s
   }
 }
 
-TEST_CASE("h2_server: a stream id below one that was used reaches nobody") {
-  RawServer server;
-  (void)server.feed(headers(5, kGet, true) + headers(3, kGet, true));
-  CHECK(server.users.users.size() == 1);
+// RFC 9113 5.1, 5.1.1, 6.3. Of streams that we reset ourselves, frames may still be under way: those are no error.
+TEST_CASE("h2_server: frames on streams that their sender has ended or passed over are errors of the connection") {
+  constexpr int64_t kStreamClosed = 5;
+  const std::string reset = headers(1, kPost, false) + frame(kResetFrame, 0, 1, u32(8));
+  struct Case {
+    const char* name;
+    std::string bytes;
+    int64_t error;
+  };
+  const Case cases[] = {
+      {"HEADERS after its RST_STREAM", reset + headers(1, kGet, true), kStreamClosed},
+      {"WINDOW_UPDATE after its RST_STREAM", reset + frame(kWindowFrame, 0, 1, u32(1)), -1},
+      {"DATA after its RST_STREAM", reset + frame(kDataFrame, 0, 1, "x"), kStreamClosed},
+      {"DATA after both ends", headers(1, kGet, true) + "answer" + frame(kDataFrame, 0, 1, "x"), kStreamClosed},
+      {"DATA after its END_STREAM", headers(1, kGet, true) + frame(kDataFrame, 0, 1, "x"), kStreamClosed},
+      {"DATA on one that was passed over", headers(5, kGet, true) + frame(kDataFrame, 0, 3, "x"), kProtocolError},
+      {"HEADERS after both ends", headers(1, kGet, true) + "answer" + headers(1, kGet, true), kStreamClosed},
+      {"RST_STREAM after both ends", headers(1, kGet, true) + "answer" + frame(kResetFrame, 0, 1, u32(8)), -1},
+      {"DATA after our reset", headers(1, kPost, false) + "reset" + frame(kDataFrame, 0, 1, "x"), -1},
+      {"HEADERS after our reset", headers(1, kPost, false) + "reset" + headers(1, {{"x-t", "1"}}, true), -1},
+      {"a stream that was passed over", headers(5, kGet, true) + headers(3, kGet, true), kProtocolError},
+      {"PRIORITY on one that was passed over", headers(5, kGet, true) + frame(kPriorityFrame, 0, 3, u32(0) + "x"), -1},
+      {"PRIORITY on stream 0", frame(kPriorityFrame, 0, 0, u32(0) + "x"), kProtocolError},
+  };
+  for (size_t i = 0; i < 2 * std::size(cases); ++i) {
+    const Case& c = cases[i / 2];
+    const size_t cut = i % 2 == 0 ? c.bytes.size() : 1;
+    CAPTURE(c.name);
+    CAPTURE(cut);
+    RawServer server;
+    std::string_view rest = c.bytes;
+    for (const std::string_view act : {"answer", "reset"}) {
+      const size_t at = rest.find(act);
+      if (at == std::string_view::npos) continue;
+      (void)server.feed(rest.substr(0, at));
+      if (act == "answer") {
+        ResponseHead head(server.user().arena());
+        head.status = 200;
+        server.user().stream->send_head(head, true);
+        server.user().detach();
+      } else {
+        server.user().abort(Code::internal);
+      }
+      server.output();
+      rest.remove_prefix(at + act.size());
+    }
+    for (size_t at = 0; at < rest.size(); at += cut) (void)server.feed(rest.substr(at, cut));
+    CHECK(server.sent(kGoawayFrame) == c.error);
+    CHECK(server.users.users.size() <= 1);
+    for (auto& user : server.users.users) {
+      if (user->stream != nullptr) user->detach();
+    }
+  }
 }
 
 TEST_CASE("h2_server: something else than HTTP/2 is refused at once") {
