@@ -23,7 +23,7 @@ class Options:
 
     def choose(self, row):
         """The contestants of a row, or those among them that were asked for."""
-        return [w for w in row.who if not self.who or w in self.who.split(",") or w.split()[0] in self.who.split(",")]
+        return [w for w in row.who if not self.who or w in self.who.split(",") or w.replace(",", "").split()[0] in self.who.split(",")]
 
 
 def chosen(names):
@@ -56,12 +56,14 @@ def main():
     refused = False
     for row in chosen(options.only):
         def progress(done, row=row):
-            print(f"\r{row.name}: round {done} of {options.rounds}", end="", file=sys.stderr, flush=True)
+            if sys.stderr.isatty():
+                print(f"\r{row.name}: round {done} of {options.rounds}", end="", file=sys.stderr, flush=True)
         try:
             found = row.run(options, progress)
         except Refused as e:
             found = {"verdict": f"refused: {e}", "unit": row.unit}
-        print(file=sys.stderr)
+        if sys.stderr.isatty():
+            print(file=sys.stderr)
         result = report.save(row, found, options)
         print(report.lines(result), flush=True)
         refused = refused or result["verdict"].startswith("refused")

@@ -3,8 +3,12 @@
 An answer that is not good, an error or a timeout raises RuntimeError: a row with one has no result.
 """
 
+import json
+import os
 import re
 import subprocess
+
+from machine import BUILD
 
 # What a browser sends, with the host twelve; an API client's two are the host and what it accepts.
 API_HEADERS = ["Accept: */*"]
@@ -56,3 +60,40 @@ def h2load(connections, streams, path="/", headers=(), data=None):
             raise RuntimeError(told)
         return int(count[1])
     return load
+
+
+def own(mode, *options):
+    """Our own generator (perf/openloop) as a closed loop: "connect" or "websocket"."""
+    def load(address, seconds):
+        argv = [generator(), mode, "--seconds", seconds, *options, *address]
+        done, told = _run(argv, seconds)
+        if done.returncode:
+            raise RuntimeError(told)
+        return json.loads(done.stdout)["requests"]
+    return load
+
+
+def open_loop(address, rate, seconds, options=()):
+    """Latencies in us at a rate that does not depend on the answers; RuntimeError when the generator was late itself."""
+    argv = [generator(), "open", "--rate", rate, "--seconds", seconds, *options, *address]
+    done, told = _run(argv, seconds)
+    if done.returncode == 3:
+        raise Late(told)
+    if done.returncode:
+        raise RuntimeError(told)
+    return json.loads(done.stdout)
+
+
+class Late(RuntimeError):
+    """The generator could not keep its own schedule."""
+
+
+def generator():
+    path = os.path.join(BUILD, "perf_load")
+    if not os.path.exists(path):
+        raise RuntimeError(f"there is no {path}: ninja -C {BUILD} perf_load")
+    return path
+
+
+def tls_options(tls):
+    return ["--ca", tls["ca"], "--cert", tls["crt"], "--key", tls["key"]]

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 
+from load import generator
 from machine import Bench, fill, listening, pump_binary, write
 from pillion_test import Proxy
 from pillion_test.launch import private_address
@@ -19,7 +20,7 @@ class Job:
     origin: tuple
     front_tls: bool = False
     back_tls: bool = False
-    workers: int = 1
+    websocket: bool = False
 
 
 @dataclasses.dataclass
@@ -31,9 +32,11 @@ class Target:
 
 
 def start(bench: Bench, name, job: Job):
-    """Starts the contestant `name` ("haproxy", "pillion 2 workers", "pump again"...) for the job."""
-    kind = name.split()[0]
+    """Starts the contestant `name` ("haproxy", "pump again", "pillion, 2 workers"...) for the job."""
+    kind = name.replace(",", "").split()[0]
     address = private_address()
+    if name.endswith("2 workers"):
+        return Target(name, [_bootstrap(bench, kind, job, address, workers=2)], address)
     pid = {"pump": _pump, "haproxy": _haproxy, "nginx": _nginx, "nghttpx": _nghttpx, "envoy": _bootstrap,
            "pillion": _bootstrap}[kind](bench, kind, job, address)
     return Target(name, [pid], address)
@@ -74,7 +77,8 @@ def _haproxy(bench, kind, job, address):
 def _nginx(bench, kind, job, address):
     place = bench.place(kind)
     path = write(place, "nginx.conf", fill("nginx.conf", {
-        "dir": place, "ip": address[0], "port": address[1], "origin": job.origin[0], "origin_port": job.origin[1]}))
+        "dir": place, "ip": address[0], "port": address[1], "origin": job.origin[0], "origin_port": job.origin[1],
+        "connection": '"upgrade"; proxy_set_header Upgrade websocket' if job.websocket else '""'}))
     return bench.run(["nginx", "-c", path, "-p", place, "-e", "stderr"], place, address)
 
 
@@ -95,7 +99,6 @@ _MANAGER = ("{name: envoy.filters.network.http_connection_manager, typed_config:
             "[{name: all, domains: ['*'], routes: [{match: {prefix: /}, route: {cluster: origin, timeout: 15s, "
             "retry_policy: {retry_on: 'connect-failure,refused-stream,unavailable,cancelled', num_retries: 2}}}]}]}}}")
 _TUNNEL = "{name: envoy.filters.network.tcp_proxy, typed_config: {${tcp_proxy}, stat_prefix: front, cluster: origin}}"
-# WebSocket is the job "http1"; connections that are upgraded are tunnels from then on.
 _UPGRADE = "http_filters: ${router}, upgrade_configs: [{upgrade_type: websocket}]"
 
 
@@ -111,7 +114,7 @@ def tls_context(tls, side, alpn):
 def bootstrap_text(bench, job, address):
     tls = bench.certificates() if job.front_tls or job.back_tls else None
     http2 = job.back == "http2"
-    manager = _MANAGER.replace("http_filters: ${router}", _UPGRADE) if job.front == "http1" else _MANAGER
+    manager = _MANAGER.replace("http_filters: ${router}", _UPGRADE) if job.websocket else _MANAGER
     text = fill("bootstrap.yaml", {
         "ip": address[0], "port": address[1], "origin": job.origin[0], "origin_port": job.origin[1],
         "filter": _TUNNEL if job.front == "tcp" else manager,
@@ -121,10 +124,10 @@ def bootstrap_text(bench, job, address):
     return expand(text, {})
 
 
-def _bootstrap(bench, kind, job, address):
+def _bootstrap(bench, kind, job, address, workers=1):
     place = bench.place(kind)
     proxy = bench.enter_context(Proxy(kind, bootstrap_text(bench, job, address), directory=place,
-                                      concurrency=job.workers))
+                                      concurrency=workers))
     listening(address, proxy.process, os.path.join(place, f"{kind}.log"))
     return proxy.process.pid
 
@@ -139,6 +142,12 @@ def origin(bench):
                                                            "body": BODY}))
     bench.run(["nginx", "-c", path, "-p", place, "-e", "stderr"], place, (ip, http1))
     return {"http1": (ip, http1), "http2": (ip, http2)}
+
+
+def websocket_origin(bench):
+    address = private_address()
+    bench.run([generator(), "echo", *map(str, address)], bench.place("echo"), address)
+    return address
 
 
 def grpc_origin(bench):

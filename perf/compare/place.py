@@ -31,6 +31,12 @@ class Place:
     def __exit__(self, *_):
         os.sched_setaffinity(0, set(self.cpus))
 
+    def keep_awake(self, bench):
+        """A loop of the lowest priority on each core in use: whoever wants the core gets it, but never has to wake it."""
+        for cpu in self.measured | self.rest:
+            argv = ["taskset", "-c", str(cpu), "chrt", "-i", "0", "sh", "-c", "while :; do :; done"]
+            bench.run(argv, bench.place("awake"))
+
     def settle(self, pids):
         """Moves the measured programs, with all their threads, to their core."""
         for pid in pids:

@@ -58,14 +58,19 @@ def figure(value):
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
+def shown(one):
+    """A contestant's cell."""
+    return one.get("text") or figure(one["median"])
+
+
 def lines(result):
     """What the terminal is told of one row."""
     told = [f"{result['row']}: {result['title']}"]
     for name, one in result.get("contestants", {}).items():
         sides = f" (sides {', '.join(figure(s) for s in one['sides_median'])})" if "sides_median" in one else ""
         rate = f", {one['rps_median']} a second" if "rps_median" in one else ""
-        told.append(f"  {name:16} {figure(one['median']):>8} {result['unit']} "
-                    f"({figure(one['min'])} to {figure(one['max'])}){sides}{rate}")
+        span = f" ({figure(one['min'])} to {figure(one['max'])})" if "min" in one else ""
+        told.append(f"  {name:16} {shown(one):>8} {result['unit']}{span}{sides}{rate}")
     if control := result.get("control"):
         told.append(f"  control: {control['of'][1]} / {control['of'][0]} {control['ratio']:.3f}, "
                     f"spread {control['spread']:.3f}")
@@ -85,7 +90,7 @@ def _line(row, result):
     cells = []
     for name in _COLUMNS:
         one = result.get("contestants", {}).get(name)
-        cells.append(figure(one["median"]) if one else "")
+        cells.append(shown(one) if one else "")
     ratios = "; ".join(f"{j['ratio']:.2f} {j['what'].rpartition(' / ')[2]}" if " / " in j["what"] else
                        f"{figure(j['ratio'])} {j['what']}" for j in result.get("judgements", []))
     spread = f"{result['control']['spread']:.3f}" if "control" in result else ""

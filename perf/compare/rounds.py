@@ -68,7 +68,7 @@ def half_width(values):
 
 
 def control(rounds, pair, key="value"):
-    """{"of", "ratio", "spread"} of the control; a spread too wide refuses the row."""
+    """{"of", "ratio", "spread"} of the control."""
     found = ratios(rounds, pair[1], pair[0], key)
     return {"of": list(pair), "ratio": round(statistics.median(found), 4), "spread": round(half_width(found), 4)}
 
@@ -94,3 +94,17 @@ def judge(rounds, subject, bounds, spread, key="value"):
         told.append({"what": f"{subject} / {reference}", "bound": bound, "ratio": ratio, "low": round(min(found), 3),
                      "high": round(max(found), 3), "spread": spread, "reached": ratio <= bound + spread})
     return told
+
+
+def verdict(told, pair):
+    """The word for a row that has its judgements, or why it has none."""
+    if "control" not in told:
+        return f"no verdict: {' and '.join(pair)} were not both run"
+    if told["control"]["spread"] > SPREAD_MOST:
+        return f"refused: the control's spread is {told['control']['spread']:.3f}"
+    if not told.get("judgements"):
+        return "no verdict: pillion or all of its references were not run"
+    count = min(len(turns) for turns in told["rounds"].values())
+    if count < LEAST:
+        return f"no verdict: {count} rounds, at least {LEAST}"
+    return "reached" if all(j["reached"] for j in told["judgements"]) else "missed"
