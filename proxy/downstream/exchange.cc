@@ -223,18 +223,19 @@ void Exchange::relay() {
   relay_request();
   if (local_reply_ || response_relayed_) return;  // a filter ended it
   steer_request_flow();
-  if (attempt_->informational) pass_informational();
+  if (!attempt_->informational.empty()) pass_informational();
   if (response_accepted_) relay_response();
   context_.owner.touch();
 }
 
 // 100 was said by us already, where the client waited for it; others are the client's to see (RFC 9110 15.2).
 void Exchange::pass_informational() {
-  if (attempt_->informational->status != 100 && !response_head_sent_) {
-    if (filters_ != nullptr) filters_->on_informational(*attempt_->informational);
-    stream_->send_informational(*attempt_->informational);
+  for (http::ResponseHead& head : attempt_->informational) {
+    if (head.status == 100 || response_head_sent_) continue;
+    if (filters_ != nullptr) filters_->on_informational(head);
+    stream_->send_informational(head);
   }
-  attempt_->informational.reset();
+  attempt_->informational.clear();
   note_progress();
 }
 

@@ -46,6 +46,7 @@ void H1Server::begin_stream() {
   ++requests_;
   busy_ = true;
   in_over_ = head_sent_ = out_over_ = undecided_ = tunnel_ = is_head_ = is_connect_ = close_ = congested_ = false;
+  begun_output_ = false;
   version_ = Version::http11;
   upgrade_.clear();
   user_ = &events_.on_stream_begin(*this);
@@ -166,6 +167,7 @@ void H1Server::settle_output(const char* fault, bool end) {
 }
 
 void H1Server::produce(Chain& out, size_t budget) {
+  begun_output_ = head_sent_;
   output_.produce(out, budget);
   if (fault_) {
     const Error why = *std::exchange(fault_, std::nullopt);
@@ -206,7 +208,7 @@ void H1Server::start_drain(bool last) {
 void H1Server::reset(Code) {
   if (head_sent_ && !out_over_) {
     aborted_ = true;
-    output_.clear();
+    if (begun_output_) output_.clear();  // else the client hears what there is, as it would have a turn earlier
   }
   closing_ = true;
   retire_stream();

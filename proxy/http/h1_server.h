@@ -73,6 +73,7 @@ class H1Server final : public ServerCodec, private ServerStream {
   bool busy_ = false;     // there is a stream, until detach() or reset()
   bool in_over_ = false;  // no more of this request is read
   bool head_sent_ = false;
+  bool begun_output_ = false;  // the response is on its way
   bool out_over_ = false;
   bool undecided_ = false;  // an upgrade or CONNECT that is not answered
   bool tunnel_ = false;

@@ -141,7 +141,7 @@ void Attempt::send_trailers(const http::HeaderMap& trailers) {
 // === response ===
 
 void Attempt::on_informational(http::ResponseHead&& h) {
-  informational.emplace(std::move(h));
+  informational.push_back(std::move(h));
   events_.on_attempt_progress();
 }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <optional>
+#include <vector>
 
 #include "proxy/base/chain.h"
 #include "proxy/base/error.h"
@@ -70,7 +71,7 @@ class Attempt final : public event::Retirable,
   bool was_unseen() const { return unseen_; }
 
   // What was received and not yet taken by the owner.
-  std::optional<http::ResponseHead> informational;
+  std::vector<http::ResponseHead> informational;  // at most as many as the codec lets pass
   std::optional<http::ResponseHead> head;
   Chain body;
   std::optional<http::HeaderMap> trailers;

@@ -607,6 +607,8 @@ TEST_CASE("h1_server: a lost connection or a reset silences the stream") {
   CHECK(lost.codec->is_finished());
   Manual cut("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
   cut.stream().send_head(cut.head(200), false);
+  cut.output();
+  cut.send(cut.head(200), "is dropped", false);
   cut.user().abort(Code::upstream_reset_after_response);
   CHECK(cut.codec->is_finished());
   CHECK(cut.codec->wants_abort());
@@ -625,4 +627,15 @@ TEST_CASE("h1_server: produce keeps to its budget, and a drained output says so"
   m.codec->produce(out, 20'000);
   CHECK(m.user().log.drained == 1);
   CHECK(!m.stream().is_congested());
+}
+
+// In smaller reads its head would be out by then; with nothing at all, the client could not tell what happened.
+TEST_CASE("h1_server: what was sent before a reset in the same turn goes out, and the connection ends behind it") {
+  Manual m("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  ResponseHead head = m.head(200);
+  m.send(head, "hi", false);
+  m.user().abort(Code::bad_message);
+  CHECK(m.output() == "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n");
+  CHECK(m.codec->is_finished());
+  CHECK(m.codec->wants_abort());
 }
