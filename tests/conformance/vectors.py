@@ -160,7 +160,9 @@ def read_statuses(client, methods):
         client.sock.settimeout(WAIT_S if len(statuses) >= len(methods) else LIMIT_S)
 
 
-def run_request(s, data, expected):
+def run_request(s, data, expected, pause_s=0.0005):
+    """`data`: the bytes, or a list of pieces that are sent one after another."""
+    pieces = data if isinstance(data, list) else [data]
     origin = s["a"]
     origin.seen, origin.answers = [], []
     wanted = [e.split() for e in expected]
@@ -171,7 +173,10 @@ def run_request(s, data, expected):
     stays = ["stays"] in wanted
     with Http1Client(s.port(), limit_s=LIMIT_S) as client:
         try:
-            client.send(data)
+            for piece in pieces:
+                client.send(piece)
+                if len(pieces) > 1:
+                    time.sleep(pause_s)
         except (ConnectionResetError, BrokenPipeError):
             pass  # Refused before its end.
         if stays:
