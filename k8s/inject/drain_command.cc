@@ -40,7 +40,7 @@ std::string system_error() {
 }
 
 // A request small enough for one blocking exchange: the program does nothing else.
-std::expected<std::string, std::string> exchange(const Address& to, const std::string& request) {
+std::expected<std::string, std::string> ask(const Address& to, const std::string& request) {
   const Socket socket(to.family());
   if (socket.fd() < 0) return std::unexpected(system_error());
   const timeval timeout{.tv_sec = kTimeoutSeconds, .tv_usec = 0};
@@ -77,7 +77,7 @@ int run_drain(const DrainOptions& options, std::ostream& out, std::ostream& err)
   };
   const auto address = Address::parse(options.admin);
   if (!address) return fail("is not an address with a port, such as 127.0.0.1:15000");
-  const auto answer = exchange(*address, "POST " + std::string(kPath) + " HTTP/1.1\r\nhost: " + options.admin +
+  const auto answer = ask(*address, "POST " + std::string(kPath) + " HTTP/1.1\r\nhost: " + options.admin +
                                              "\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
   if (!answer) return fail(answer.error());
   const std::string_view status_line = std::string_view(*answer).substr(0, answer->find("\r\n"));

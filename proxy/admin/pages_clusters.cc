@@ -117,7 +117,7 @@ void write_endpoint(std::string& out, const std::string& cluster, const Endpoint
   std::sort(counts.begin(), counts.end(),
             [](const Count& a, const Count& b) { return std::string_view(a.name) < std::string_view(b.name); });
   for (const Count& count : counts) line(count.name, count.value);
-  line("hostname", endpoint.config.hostname);
+  line("hostname", *endpoint.config.hostname);
   line("health_flags", Health(endpoint, now).flags());
   line("weight", endpoint.config.weight);
   line("region", endpoint.locality.region);
@@ -184,7 +184,7 @@ void write_endpoint(JsonWriter& json, const EndpointStatus& endpoint, Instant no
   if (health.ejected) json.key("failed_outlier_check").boolean(true);
   json.field("eds_health_status", health.eds_status()).end_object();
   json.field("weight", endpoint.config.weight);
-  if (!endpoint.config.hostname.empty()) json.field("hostname", endpoint.config.hostname);
+  if (!endpoint.config.hostname.empty()) json.field("hostname", *endpoint.config.hostname);
   if (endpoint.priority != 0) json.field("priority", endpoint.priority);
   write_locality(json, endpoint.locality);
   const Ejection ejection(endpoint, now);

@@ -125,20 +125,20 @@ socklen_t Address::to_sockaddr(sockaddr_storage& out) const {
   }
   sockaddr_un un{};
   un.sun_family = AF_UNIX;
-  std::strncpy(un.sun_path, path_.c_str(), sizeof(un.sun_path) - 1);
+  std::strncpy(un.sun_path, path().c_str(), sizeof(un.sun_path) - 1);
   std::memcpy(&out, &un, sizeof(un));
   return sizeof(un);
 }
 
 std::string Address::ip() const {
-  if (!is_ip()) return path_;
+  if (!is_ip()) return path();
   char text[INET6_ADDRSTRLEN] = "";
   inet_ntop(family_, bytes_, text, sizeof(text));
   return text;
 }
 
 std::string Address::to_string() const {
-  if (!is_ip()) return path_;
+  if (!is_ip()) return path();
   if (family_ == AF_INET6) return "[" + ip() + "]:" + std::to_string(port_);
   return ip() + ":" + std::to_string(port_);
 }

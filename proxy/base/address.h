@@ -9,6 +9,8 @@
 #include <string>
 #include <string_view>
 
+#include "proxy/base/rare.h"
+
 namespace pillion {
 
 class Address {
@@ -28,7 +30,7 @@ class Address {
   int family() const { return family_; }
   uint16_t port() const { return port_; }
   void set_port(uint16_t port) { port_ = port; }
-  const std::string& path() const { return path_; }
+  const std::string& path() const { return *path_; }
   const uint8_t* bytes() const { return bytes_; }  // 4 or 16, network order
   bool same_ip(const Address& other) const;
 
@@ -39,11 +41,13 @@ class Address {
   friend bool operator==(const Address& a, const Address& b);
 
  private:
-  int family_ = AF_UNSPEC;
+  uint16_t family_ = AF_UNSPEC;
   uint16_t port_ = 0;
   uint8_t bytes_[16] = {};
-  std::string path_;
+  Rare<std::string> path_;
 };
+
+static_assert(sizeof(Address) <= 32);  // of each endpoint and each connection there are several
 
 // An IP prefix, `10.0.0.0/8`. IPv4-mapped IPv6 addresses are compared as IPv4.
 struct Cidr {

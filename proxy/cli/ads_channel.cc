@@ -48,7 +48,7 @@ std::expected<std::unique_ptr<FixedTls>, std::string> make_tls(const config::Clu
 
 std::string target_of(const config::Endpoint& endpoint) {
   if (endpoint.hostname.empty() || !endpoint.address.is_none()) return endpoint.address.to_string();
-  return endpoint.hostname + ":" + std::to_string(endpoint.port);
+  return *endpoint.hostname + ":" + std::to_string(endpoint.port);
 }
 
 }  // namespace

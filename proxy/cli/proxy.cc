@@ -11,6 +11,7 @@
 #include "filters/builtin.h"
 #include "proxy/admin/server.h"
 #include "proxy/base/log.h"
+#include "proxy/base/memory.h"
 #include "proxy/base/version.h"
 #include "proxy/cli/config_pages.h"
 #include "proxy/cli/dynamic_config.h"
@@ -165,7 +166,8 @@ admin::AdminOptions admin_options(const ProxyOptions& options, const Start& star
   return out;
 }
 
-int serve(const ProxyOptions& options, const Start& start) {
+int serve(const ProxyOptions& options, Start start) {
+  return_free_memory();  // of reading the file
   const int64_t started = wall_now_us();
   StatRegistry registry;
   StatSlab slab;
@@ -194,7 +196,7 @@ int serve(const ProxyOptions& options, const Start& start) {
   const InitialConfig readiness(dynamic->get());
   auto admin = admin::make_admin_server(
       *server, admin_options(options, start, server_options.concurrency, readiness),
-      make_config_pages(start.bootstrap.message, started, *dynamic ? &(*dynamic)->store() : nullptr));
+      make_config_pages(std::move(start.bootstrap.message), started, *dynamic ? &(*dynamic)->store() : nullptr));
   if (!admin) return fail("the admin server: " + to_string(admin.error()));
 
   Shutdown shutdown(*server, server_options.drain_time);
@@ -220,12 +222,12 @@ int run_proxy(const ProxyOptions& options) {
     return fail("either -c FILE or --control-plane HOST:PORT says where the configuration is");
   }
   if (!options.control_plane.empty()) {
-    const auto start = start_from_control_plane(options);
-    return start ? serve(options, *start) : fail(start.error());
+    auto start = start_from_control_plane(options);
+    return start ? serve(options, std::move(*start)) : fail(start.error());
   }
-  const std::optional<Start> start = start_from_file(options);
+  std::optional<Start> start = start_from_file(options);
   if (!start) return 1;
-  if (options.mode != "validate") return serve(options, *start);
+  if (options.mode != "validate") return serve(options, std::move(*start));
   std::cout << "configuration '" << options.config_path << "' OK\n";
   return 0;
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "proxy/base/address.h"
+#include "proxy/base/rare.h"
 #include "proxy/base/time.h"
 #include "proxy/config/tls.h"
 
@@ -22,14 +23,16 @@ struct Locality {
   friend bool operator==(const Locality&, const Locality&) = default;
 };
 
+// There may be a hundred thousand of them.
 struct Endpoint {
   Address address;  // none where `hostname` must be resolved first
-  std::string hostname;
-  uint16_t port = 0;  // with hostname
+  Rare<std::string> hostname;
   uint32_t weight = 1;
-  HealthStatus health = HealthStatus::unknown;                // unknown counts as healthy
-  std::map<std::string, std::string> transport_socket_match;  // metadata envoy.transport_socket_match, scalars as text
+  uint16_t port = 0;                                                // with hostname
+  HealthStatus health = HealthStatus::unknown;                      // unknown counts as healthy
+  Rare<std::map<std::string, std::string>> transport_socket_match;  // metadata of that name, scalars as text
 };
+static_assert(sizeof(Endpoint) <= 56);
 
 struct LocalityEndpoints {
   Locality locality;

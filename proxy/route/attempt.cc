@@ -77,7 +77,7 @@ upstream::ServerName Attempt::server_name() const {
   const config::Cluster& config = cluster_.config();
   if (endpoint_->target().tls() == nullptr || (!config.auto_sni && !config.auto_san_validation)) return {};
   std::string_view host = request_->authority;
-  if (options_.auto_host_rewrite && !endpoint_->config().hostname.empty()) host = endpoint_->config().hostname;
+  if (options_.auto_host_rewrite && !endpoint_->config().hostname.empty()) host = *endpoint_->config().hostname;
   if (host.starts_with('[')) return {};
   host = host.substr(0, host.rfind(':'));
   if (Address::parse_ip(host, 0)) return {};
@@ -105,7 +105,7 @@ void Attempt::on_connection(upstream::Connection& connection) {
   const http::RequestHead* head = request_;
   if (options_.auto_host_rewrite && endpoint_ != nullptr && !endpoint_->config().hostname.empty()) {
     rewritten_.emplace(*request_);
-    rewrite_authority(events_.arena().copy(endpoint_->config().hostname), options_.append_x_forwarded_host,
+    rewrite_authority(events_.arena().copy(*endpoint_->config().hostname), options_.append_x_forwarded_host,
                       options_.suppress_envoy_headers, *rewritten_);
     head = &*rewritten_;
   }

@@ -35,7 +35,7 @@ class Dns::Name final : public net::ResolveEvents {
  private:
   void ask() {
     spent_.reset();
-    resolution_ = dns_.resolver_.resolve(config_.hostname, family_of(dns_.config_->dns_family), *this);
+    resolution_ = dns_.resolver_.resolve(*config_.hostname, family_of(dns_.config_->dns_family), *this);
   }
 
   void on_resolved(const net::ResolveResult& result) override {
@@ -58,7 +58,7 @@ class Dns::Name final : public net::ResolveEvents {
 
   void on_resolve_failed(const Error& why) override {
     PILLION_LOG_LIMITED(warning, dns_.executor_.now(), "cluster {}: the name {} was not resolved, {}: {}",
-                        dns_.config_->name, config_.hostname,
+                        dns_.config_->name, *config_.hostname,
                         addresses_.empty() ? "and no address is known" : "its last addresses stay", to_string(why));
     answered(dns_.config_->dns_refresh, false, true);
   }

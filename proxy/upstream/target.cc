@@ -22,7 +22,7 @@ DialTarget::DialTarget(ClusterContext& context, std::shared_ptr<const config::En
     : context_(context), config_(std::move(config)), shared_(std::move(shared)), tls_(match_socket(*config_)) {}
 
 const config::TlsContext* DialTarget::match_socket(const config::Endpoint& config) const {
-  const auto& metadata = config.transport_socket_match;
+  const auto& metadata = *config.transport_socket_match;
   for (const config::TransportSocketMatch& m : context_.config->socket_matches) {
     const bool all = std::all_of(m.match.begin(), m.match.end(), [&](const auto& wanted) {
       const auto found = metadata.find(wanted.first);

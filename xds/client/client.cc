@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "proxy/base/log.h"
+#include "proxy/base/memory.h"
 #include "xds/api/any.h"
 
 namespace pillion::xds::client {
@@ -12,6 +13,10 @@ constexpr std::string_view kSotwMethod =
     "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources";
 constexpr std::string_view kDeltaMethod =
     "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
+// A response of this size leaves much free memory behind; it is returned once
+// the responses that come together are done with.
+constexpr size_t kLargeResponseBytes = 256 * 1024;
+constexpr Duration kTidyAfter{100'000};
 constexpr std::string_view kTypes[] = {kClusterType, kEndpointType, kListenerType, kRouteType, kSecretType};
 
 }  // namespace
@@ -24,7 +29,8 @@ AdsClient::AdsClient(event::Executor& executor, rpc::Channel& channel, ResourceS
       options_(std::move(options)),
       events_(events),
       retry_timer_(event::Timer::bind<&AdsClient::on_retry>(this)),
-      deadline_timer_(event::Timer::bind<&AdsClient::on_deadline>(this)) {}
+      deadline_timer_(event::Timer::bind<&AdsClient::on_deadline>(this)),
+      tidy_timer_(event::Timer::bind<&AdsClient::on_tidy>(this)) {}
 
 void AdsClient::start() {
   open_stream();
@@ -84,6 +90,11 @@ void AdsClient::on_message(std::string_view message) {
   }
   stream_->acknowledge(*response, errors);
   refresh();
+  if (message.size() >= kLargeResponseBytes) tidy_timer_.start_after(executor_.timers, kTidyAfter);
+}
+
+void AdsClient::on_tidy() {
+  return_free_memory();
 }
 
 // What the store holds is asked for, and a snapshot made of it.

@@ -62,6 +62,7 @@ class AdsClient final : public rpc::GrpcCallEvents {
   void on_status(const rpc::GrpcStatus& status) override;
   void on_retry() { open_stream(); }
   void on_deadline() { refresh(); }
+  void on_tidy();
   void subscribe();
   config::SnapshotPtr settle();
   void flush();
@@ -76,6 +77,7 @@ class AdsClient final : public rpc::GrpcCallEvents {
   std::unique_ptr<rpc::GrpcCall> call_;
   event::Timer retry_timer_;
   event::Timer deadline_timer_;  // of the store's waiting
+  event::Timer tidy_timer_;
   config::SnapshotPtr published_;
   bool asks_for_files_ = false;
   AdsClientStats stats_;

@@ -29,7 +29,7 @@ std::unexpected<std::string> system_error() {
   return std::unexpected<std::string>(errno == EAGAIN ? "no answer in time" : std::strerror(errno));
 }
 
-std::expected<std::string, std::string> exchange(const Address& to, const std::string& request) {
+std::expected<std::string, std::string> ask(const Address& to, const std::string& request) {
   const Socket socket(to.family());
   if (socket.fd() < 0) return system_error();
   const timeval timeout{.tv_sec = kHttpGetTimeoutSeconds, .tv_usec = 0};
@@ -58,7 +58,7 @@ std::expected<std::string, std::string> exchange(const Address& to, const std::s
 
 // HTTP/1.0, so that the answer ends with the connection and is never chunked.
 std::expected<std::string, std::string> http_get(const Address& to, std::string_view path) {
-  auto answer = exchange(to, "GET " + std::string(path) + " HTTP/1.0\r\nhost: " + to.to_string() + "\r\n\r\n");
+  auto answer = ask(to, "GET " + std::string(path) + " HTTP/1.0\r\nhost: " + to.to_string() + "\r\n\r\n");
   if (!answer) return answer;
   const std::string status = answer->substr(0, answer->find("\r\n"));
   const size_t end = answer->find("\r\n\r\n");

@@ -88,11 +88,11 @@ class Proxy:
     """One running proxy: `kind` is "pillion" or "envoy", `bootstrap` the text of the file.
 
     The bootstrap says `${admin}` where the admin address belongs and gives port 0 to its listeners; `port(name)` then
-    tells where a listener is. Use it in a `with` statement.
+    tells where a listener is; `file` is the file's name, whose end says its format. Use it in a `with` statement.
     """
 
     def __init__(self, kind, bootstrap, *, admin=None, log_level="warning", concurrency=1, args=(), directory=None,
-                 ready=True, env=None):
+                 ready=True, env=None, file="bootstrap.yaml"):
         binary = find_binary(kind)
         if not binary:
             raise FileNotFoundError(f"there is no {kind} program; set {kind.upper()}_BIN")
@@ -102,7 +102,7 @@ class Proxy:
         if directory is None:
             self._own_directory = tempfile.TemporaryDirectory(prefix="pillion-test-")
             directory = self._own_directory.name
-        self.file = os.path.join(directory, "bootstrap.yaml")
+        self.file = os.path.join(directory, file)
         with open(self.file, "w", encoding="utf-8") as out:
             out.write(bootstrap.replace("${admin}", admin_stanza(self.admin)))
         self.log_path = os.path.join(directory, f"{kind}.log")
