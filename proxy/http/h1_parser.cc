@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <utility>
+#include <variant>
 
 #include "proxy/base/check.h"
 #include "proxy/http/octets.h"
@@ -36,6 +37,48 @@ HeadScanner::Found HeadScanner::scan(std::string_view bytes, size_t& used) {
   return Found::nothing;
 }
 
+// === one message ===
+
+struct H1Parser::Message {
+  explicit Message(Arena& arena) : raw(arena) {}
+
+  llhttp_t llhttp;
+  bool complete = false;  // llhttp saw the end of the section that it was given
+  bool too_many = false;  // more fields than the limit
+
+  // The tokens of the section being parsed.
+  H1RawHead raw;
+  std::string_view version;
+  std::string_view protocol;
+  std::string_view name;
+  std::string_view value;
+
+  std::variant<std::monostate, RequestHead, ResponseHead> head;
+  std::optional<HeaderMap> trailers;
+
+  Chain* input = nullptr;        // during run_chunks(): where the callback takes the body from,
+  const char* cursor = nullptr;  // and up to where it has
+  size_t overhead = 0;
+};
+
+void H1Parser::set_arena(Arena& arena) {
+  static_assert(std::is_trivially_destructible_v<Message>);
+  arena_ = &arena;
+  message_ = new (arena.allocate(sizeof(Message), alignof(Message))) Message(arena);
+}
+
+RequestHead H1Parser::take_request() {
+  return std::get<RequestHead>(std::move(message_->head));
+}
+
+ResponseHead H1Parser::take_response() {
+  return std::get<ResponseHead>(std::move(message_->head));
+}
+
+HeaderMap H1Parser::take_trailers() {
+  return std::move(*message_->trailers);
+}
+
 // === llhttp ===
 
 struct H1Parser::Glue {
@@ -47,32 +90,32 @@ struct H1Parser::Glue {
                                     : std::string_view(token.data(), static_cast<size_t>(at + n - token.data()));
   }
 
-  static int on_url(llhttp_t* p, const char* at, size_t n) { return grow(of(p).raw_->target, at, n), 0; }
-  static int on_protocol(llhttp_t* p, const char* at, size_t n) { return grow(of(p).protocol_, at, n), 0; }
-  static int on_version(llhttp_t* p, const char* at, size_t n) { return grow(of(p).version_, at, n), 0; }
-  static int on_field(llhttp_t* p, const char* at, size_t n) { return grow(of(p).name_, at, n), 0; }
-  static int on_value(llhttp_t* p, const char* at, size_t n) { return grow(of(p).value_, at, n), 0; }
+  static int on_url(llhttp_t* p, const char* at, size_t n) { return grow(of(p).message_->raw.target, at, n), 0; }
+  static int on_protocol(llhttp_t* p, const char* at, size_t n) { return grow(of(p).message_->protocol, at, n), 0; }
+  static int on_version(llhttp_t* p, const char* at, size_t n) { return grow(of(p).message_->version, at, n), 0; }
+  static int on_field(llhttp_t* p, const char* at, size_t n) { return grow(of(p).message_->name, at, n), 0; }
+  static int on_value(llhttp_t* p, const char* at, size_t n) { return grow(of(p).message_->value, at, n), 0; }
 
   static int on_value_complete(llhttp_t* p) {
     H1Parser& self = of(p);
-    HeaderMap& fields = self.raw_->fields;
+    HeaderMap& fields = self.message_->raw.fields;
     if (fields.size() >= self.limits_.headers_max) {
-      self.too_many_ = true;
+      self.message_->too_many = true;
       return -1;
     }
-    fields.add(self.name_, trim_ows(self.value_));
-    self.name_ = self.value_ = {};
+    fields.add(self.message_->name, trim_ows(self.message_->value));
+    self.message_->name = self.message_->value = {};
     return 0;
   }
 
   static int on_headers_complete(llhttp_t* p) {
-    of(p).complete_ = true;
+    of(p).message_->complete = true;
     p->upgrade = 0;  // who upgrades is decided by our reading of Connection, and by the answer
     return HPE_PAUSED;
   }
 
   static int on_message_complete(llhttp_t* p) {
-    of(p).complete_ = true;
+    of(p).message_->complete = true;
     return HPE_PAUSED;
   }
 
@@ -81,13 +124,13 @@ struct H1Parser::Glue {
 
   static int on_body(llhttp_t* p, const char* at, size_t n) {
     H1Parser& self = of(p);
-    const auto skipped = static_cast<size_t>(at - self.cursor_);
-    if (self.overhead_ + skipped > kChunkOverheadMax) return -1;
-    self.overhead_ = 0;
+    const auto skipped = static_cast<size_t>(at - self.message_->cursor);
+    if (self.message_->overhead + skipped > kChunkOverheadMax) return -1;
+    self.message_->overhead = 0;
     // The slice that llhttp reads from stays alive: body_ takes a reference, and what is behind it is not drained.
-    self.input_->drain(skipped);
-    self.input_->move_front(n, self.body_);
-    self.cursor_ = at + n;
+    self.message_->input->drain(skipped);
+    self.message_->input->move_front(n, self.body_);
+    self.message_->cursor = at + n;
     return 0;
   }
 
@@ -132,10 +175,7 @@ void H1Parser::restart() {
   framing_ = Framing::none;
   leading_ = 0;
   arena_ = nullptr;
-  raw_.reset();
-  request_.reset();
-  response_.reset();
-  trailers_.reset();
+  message_ = nullptr;
   body_.clear();
 }
 
@@ -211,43 +251,45 @@ H1Parser::Step H1Parser::read_head(Chain& in) {
 
 // llhttp is generous with spaces in the start line, and knows protocols of other names.
 bool H1Parser::is_start_line_spaced(const H1RawHead& raw) const {
-  if (protocol_ != "HTTP" || (version_ != "1.1" && version_ != "1.0")) return false;
+  if (message_->protocol != "HTTP" || (message_->version != "1.1" && message_->version != "1.0")) return false;
   if (kind_ == Kind::response) {
     const std::string_view line(section_, section_size_);
-    return version_.data() == section_ + 5 && line.substr(8, 1) == " " && line.size() > 12 &&
+    return message_->version.data() == section_ + 5 && line.substr(8, 1) == " " && line.size() > 12 &&
            (line[12] == ' ' || line[12] == '\r');
   }
   return raw.target.data() == section_ + raw.method.size() + 1 &&
-         version_.data() == raw.target.data() + raw.target.size() + 1 + protocol_.size() + 1;
+         message_->version.data() == raw.target.data() + raw.target.size() + 1 + message_->protocol.size() + 1;
 }
 
 H1Parser::Step H1Parser::parse_head() {
-  llhttp_init(&llhttp_, kind_ == Kind::request ? HTTP_REQUEST : HTTP_RESPONSE, &Glue::kSettings);
-  llhttp_.data = this;
-  raw_.emplace(*arena_);
-  version_ = protocol_ = name_ = value_ = {};
-  complete_ = too_many_ = false;
-  const llhttp_errno_t result = llhttp_execute(&llhttp_, section_, section_size_);
-  if (too_many_) return fail("more headers than the limit", Code::head_too_large);
-  if (result != HPE_PAUSED || !complete_ || llhttp_get_error_pos(&llhttp_) != section_ + section_size_) {
+  llhttp_init(&message_->llhttp, kind_ == Kind::request ? HTTP_REQUEST : HTTP_RESPONSE, &Glue::kSettings);
+  message_->llhttp.data = this;
+  message_->raw = H1RawHead(*arena_);
+  message_->version = message_->protocol = message_->name = message_->value = {};
+  message_->complete = message_->too_many = false;
+  const llhttp_errno_t result = llhttp_execute(&message_->llhttp, section_, section_size_);
+  if (message_->too_many) return fail("more headers than the limit", Code::head_too_large);
+  if (result != HPE_PAUSED || !message_->complete ||
+      llhttp_get_error_pos(&message_->llhttp) != section_ + section_size_) {
     return fail(llhttp_errno_name(result == HPE_PAUSED ? HPE_INTERNAL : result));
   }
-  llhttp_resume(&llhttp_);
-  if (kind_ == Kind::request) raw_->method = llhttp_method_name(static_cast<llhttp_method_t>(llhttp_.method));
-  raw_->status = llhttp_.status_code;
-  raw_->minor = llhttp_.http_minor;
-  if (!is_start_line_spaced(*raw_)) return fail("the start line is malformed");
+  llhttp_resume(&message_->llhttp);
+  if (kind_ == Kind::request)
+    message_->raw.method = llhttp_method_name(static_cast<llhttp_method_t>(message_->llhttp.method));
+  message_->raw.status = message_->llhttp.status_code;
+  message_->raw.minor = message_->llhttp.http_minor;
+  if (!is_start_line_spaced(message_->raw)) return fail("the start line is malformed");
   return kind_ == Kind::request ? build_request() : build_response();
 }
 
 H1Parser::Step H1Parser::build_request() {
-  Expected<H1Request> made = make_h1_request(std::move(*raw_), limits_);
+  Expected<H1Request> made = make_h1_request(std::move(message_->raw), limits_);
   if (!made) return fail(made.error().what, made.error().code);
-  request_.emplace(std::move(made->head));
+  RequestHead& head = message_->head.emplace<RequestHead>(std::move(made->head));
   if (made->chunked) {
     set_framing(Framing::chunked);
-  } else if (request_->content_length.value_or(0) > 0) {
-    length_left_ = *request_->content_length;
+  } else if (head.content_length.value_or(0) > 0) {
+    length_left_ = *head.content_length;
     set_framing(Framing::length);
   } else {
     set_framing(Framing::none);
@@ -256,13 +298,13 @@ H1Parser::Step H1Parser::build_request() {
 }
 
 H1Parser::Step H1Parser::build_response() {
-  Expected<H1Response> made = make_h1_response(std::move(*raw_));
+  Expected<H1Response> made = make_h1_response(std::move(message_->raw));
   if (!made) return fail(made.error().what, made.error().code);
-  response_.emplace(std::move(made->head));
+  ResponseHead& head = message_->head.emplace<ResponseHead>(std::move(made->head));
   if (made->chunked) {
     set_framing(Framing::chunked);
-  } else if (response_->content_length) {
-    length_left_ = *response_->content_length;
+  } else if (head.content_length) {
+    length_left_ = *head.content_length;
     set_framing(length_left_ > 0 ? Framing::length : Framing::none);
   } else {
     set_framing(Framing::until_close);
@@ -273,7 +315,6 @@ H1Parser::Step H1Parser::build_response() {
 void H1Parser::set_framing(Framing framing) {
   framing_ = framing;
   phase_ = framing == Framing::none ? Phase::ended : Phase::body;
-  overhead_ = 0;
 }
 
 // === body ===
@@ -307,24 +348,24 @@ H1Parser::Step H1Parser::read_chunked(Chain& in) {
 // One slice through llhttp. False when the chunks are over, by the last one or by a fault.
 bool H1Parser::run_chunks(Chain& in) {
   const std::string_view slice = in.front();
-  input_ = &in;
-  cursor_ = slice.data();
-  const llhttp_errno_t result = llhttp_execute(&llhttp_, slice.data(), slice.size());
-  input_ = nullptr;
+  message_->input = &in;
+  message_->cursor = slice.data();
+  const llhttp_errno_t result = llhttp_execute(&message_->llhttp, slice.data(), slice.size());
+  message_->input = nullptr;
   if (result != HPE_OK && result != HPE_PAUSED) {
     fail("the chunked coding is malformed");
     return false;
   }
-  const char* const stop = result == HPE_OK ? slice.data() + slice.size() : llhttp_get_error_pos(&llhttp_);
-  const auto rest = static_cast<size_t>(stop - cursor_);
+  const char* const stop = result == HPE_OK ? slice.data() + slice.size() : llhttp_get_error_pos(&message_->llhttp);
+  const auto rest = static_cast<size_t>(stop - message_->cursor);
   in.drain(rest);
-  overhead_ += rest;
-  if (overhead_ > kChunkOverheadMax) {
+  message_->overhead += rest;
+  if (message_->overhead > kChunkOverheadMax) {
     fail("more chunk extensions than the limit");
     return false;
   }
   if (result == HPE_OK) return true;
-  llhttp_resume(&llhttp_);
+  llhttp_resume(&message_->llhttp);
   phase_ = Phase::trailers;
   scanner_.start(true);
   section_ = nullptr;
@@ -340,20 +381,21 @@ H1Parser::Step H1Parser::read_trailers(Chain& in) {
 }
 
 H1Parser::Step H1Parser::parse_trailers() {
-  raw_.emplace(*arena_);
-  name_ = value_ = {};
-  complete_ = too_many_ = false;
-  const llhttp_errno_t result = llhttp_execute(&llhttp_, section_, section_size_);
-  if (too_many_) return fail("more trailers than the limit", Code::head_too_large);
-  if (result != HPE_PAUSED || !complete_ || llhttp_get_error_pos(&llhttp_) != section_ + section_size_) {
+  message_->raw = H1RawHead(*arena_);
+  message_->name = message_->value = {};
+  message_->complete = message_->too_many = false;
+  const llhttp_errno_t result = llhttp_execute(&message_->llhttp, section_, section_size_);
+  if (message_->too_many) return fail("more trailers than the limit", Code::head_too_large);
+  if (result != HPE_PAUSED || !message_->complete ||
+      llhttp_get_error_pos(&message_->llhttp) != section_ + section_size_) {
     return fail("the trailers are malformed");
   }
-  for (const Header& h : raw_->fields) {
+  for (const Header& h : message_->raw.fields) {
     if (!may_be_trailer(h)) return fail("a trailer that frames, routes or authenticates");
   }
   phase_ = Phase::ended;
-  if (raw_->fields.size() == 0) return Step::end;
-  trailers_.emplace(std::move(raw_->fields));
+  if (message_->raw.fields.size() == 0) return Step::end;
+  message_->trailers.emplace(std::move(message_->raw.fields));
   return Step::trailers;
 }
 

@@ -54,11 +54,11 @@ class H1Parser {
 
   Step next(Chain& in);
   // After `begun`: where the head is built; must live until restart().
-  void set_arena(Arena& arena) { arena_ = &arena; }
+  void set_arena(Arena& arena);
 
   // After `head`, once.
-  RequestHead take_request() { return std::move(*request_); }
-  ResponseHead take_response() { return std::move(*response_); }
+  RequestHead take_request();
+  ResponseHead take_response();
   // After `head`: what follows it. A response's user corrects it by what it had asked; `tunnel` also later, in place of
   // `none`, once an upgrade was agreed.
   Framing framing() const { return framing_; }
@@ -66,7 +66,7 @@ class H1Parser {
   // After `head` and `body`: nothing follows in this message, so that the event can say so.
   bool is_over() const { return phase_ == Phase::ended; }
   Chain take_body() { return std::move(body_); }
-  HeaderMap take_trailers() { return std::move(*trailers_); }
+  HeaderMap take_trailers();
   const Error& error() const { return error_; }
 
   // The peer's FIN. False if a message was cut short by it.
@@ -76,7 +76,8 @@ class H1Parser {
 
  private:
   enum class Phase : uint8_t { idle, head, body, trailers, ended, failed };
-  struct Glue;  // llhttp's callbacks
+  struct Glue;     // llhttp's callbacks
+  struct Message;  // what is only needed while a message is parsed: in its arena, so that an idle connection is small
 
   Step begin(Chain& in);
   Step read_head(Chain& in);
@@ -99,35 +100,19 @@ class H1Parser {
   const CodecLimits& limits_;
   Phase phase_ = Phase::idle;
   Framing framing_ = Framing::none;
-  uint8_t leading_ = 0;    // octets of the one empty line before a request that were skipped
-  bool complete_ = false;  // llhttp saw the end of the section that it was given
-  bool too_many_ = false;  // more fields than the limit
-  Arena* arena_ = nullptr;
-  Error error_;
+  uint8_t leading_ = 0;  // octets of the one empty line before a request that were skipped
   HeadScanner scanner_;
-  llhttp_t llhttp_{};
+  Arena* arena_ = nullptr;
+  Message* message_ = nullptr;  // there is one from set_arena() to restart()
+  Error error_;
 
   // The section being collected: a block of the arena that doubles when it is full.
   char* section_ = nullptr;
   size_t section_size_ = 0;
   size_t section_capacity_ = 0;
 
-  // The tokens of the section being parsed.
-  std::optional<H1RawHead> raw_;
-  std::string_view version_;
-  std::string_view protocol_;
-  std::string_view name_;
-  std::string_view value_;
-
-  std::optional<RequestHead> request_;
-  std::optional<ResponseHead> response_;
-  std::optional<HeaderMap> trailers_;
-
   uint64_t length_left_ = 0;
   Chain body_;
-  Chain* input_ = nullptr;        // during run_chunks(): where the callback takes the body from,
-  const char* cursor_ = nullptr;  // and up to where it has
-  size_t overhead_ = 0;
 };
 
 }  // namespace pillion::http
