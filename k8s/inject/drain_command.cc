@@ -78,7 +78,7 @@ int run_drain(const DrainOptions& options, std::ostream& out, std::ostream& err)
   const auto address = Address::parse(options.admin);
   if (!address) return fail("is not an address with a port, such as 127.0.0.1:15000");
   const auto answer = ask(*address, "POST " + std::string(kPath) + " HTTP/1.1\r\nhost: " + options.admin +
-                                             "\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+                                        "\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
   if (!answer) return fail(answer.error());
   const std::string_view status_line = std::string_view(*answer).substr(0, answer->find("\r\n"));
   if (!status_line.starts_with("HTTP/1.1 200")) return fail("answered: " + std::string(status_line.substr(0, 80)));
