@@ -4,6 +4,7 @@ import json
 import os
 import time
 
+import plots
 from machine import ROOT, commit, describe
 
 RESULTS = os.path.join(ROOT, "perf", "results")
@@ -70,7 +71,7 @@ def lines(result):
         sides = f" (sides {', '.join(figure(s) for s in one['sides_median'])})" if "sides_median" in one else ""
         rate = f", {one['rps_median']} a second" if "rps_median" in one else ""
         span = f" ({figure(one['min'])} to {figure(one['max'])})" if "min" in one else ""
-        told.append(f"  {name:16} {shown(one):>8} {result['unit']}{span}{sides}{rate}")
+        told.append(f"  {name:16} {shown(one):>8}{'' if 'text' in one else ' ' + result['unit']}{span}{sides}{rate}")
     if control := result.get("control"):
         told.append(f"  control: {control['of'][1]} / {control['of'][0]} {control['ratio']:.3f}, "
                     f"spread {control['spread']:.3f}")
@@ -84,15 +85,24 @@ def _judged(one):
     return f"{one['ratio']:.3f} (+{one['spread']:.3f} allowed)" if one.get("spread") else figure(one["ratio"])
 
 
+def _told(judgement):
+    """"p50 pillion / nginx" at 1.01 is told as "p50 1.01 nginx"; a bound that is no ratio, as its value and name."""
+    left, slash, reference = judgement["what"].rpartition(" / ")
+    if not slash:
+        return f"{figure(judgement['ratio'])} {judgement['what']}"
+    quantile = left.split()[0] + " " if left.startswith("p") and left[1].isdigit() else ""
+    return f"{quantile}{judgement['ratio']:.2f} {reference}"
+
+
 def _line(row, result):
     if not result:
         return f"| {row.title} | {row.to_reach} |" + " |" * (len(_COLUMNS) + 3)
     cells = []
     for name in _COLUMNS:
-        one = result.get("contestants", {}).get(name)
+        who = getattr(row, "subject", name) if name == "pillion" else name
+        one = result.get("contestants", {}).get(who)
         cells.append(shown(one) if one else "")
-    ratios = "; ".join(f"{j['ratio']:.2f} {j['what'].rpartition(' / ')[2]}" if " / " in j["what"] else
-                       f"{figure(j['ratio'])} {j['what']}" for j in result.get("judgements", []))
+    ratios = "; ".join(_told(j) for j in result.get("judgements", []))
     spread = f"{result['control']['spread']:.3f}" if "control" in result else ""
     return (f"| {row.title}, {result['unit']} | {row.to_reach} | {' | '.join(cells)} | {ratios} | {spread} | "
             f"**{result['verdict']}** ({result['commit']}) |")
@@ -116,8 +126,10 @@ def make(rows, out):
     """table.md from all of the results; the README's copy of it, when it has the place for one."""
     results = {row.name: found for row in rows if (found := load(os.path.join(out, f"{row.name}.json")))}
     text = table(rows, results)
+    made = plots.make(results, out)
     with open(os.path.join(out, "table.md"), "w", encoding="utf-8") as f:
-        f.write(text)
+        f.write(text + "".join(f"\n![{name}]({name}.svg)" for name in made) + "\n")
+    text += "".join(f"\n![{name}](perf/results/{name}.svg)" for name in made) + "\n"
     readme = os.path.join(ROOT, "README.md")
     if out == RESULTS:
         with open(readme, encoding="utf-8") as f:

@@ -9,8 +9,10 @@ import peers
 import rounds
 from latency import LatencyRow
 from machine import Bench
+from memory import IdleRow, OneRouteRow
 from peers import Job
 from place import Place
+from scale import ScaleRow
 
 PUMPS = ("pump", "pump again")
 
@@ -103,6 +105,10 @@ def websocket(bench):
     return job, load.own("websocket", "--connections", 64)
 
 
+def idle(front, tls):
+    return lambda bench: Job(front, "http1", peers.origin(bench)["http1"], front_tls=tls)
+
+
 def latency_http1(bench):
     origin = peers.origin(bench)["http1"]
     return Job("http1", "http1", origin), ["--header", load.API_HEADERS[0]], origin
@@ -157,4 +163,13 @@ ROWS = [
     LatencyRow("latency-pair", "added latency, the mTLS pair, open loop at half of the knee", "p50, p99: best peer",
                latency_http1, ("haproxy", "haproxy again", "envoy", "pillion"), ("haproxy", "haproxy again"),
                peers.start_pair),
+    IdleRow("idle-plain", "idle keep-alive connection, plain", "1.4 KB", idle("http1", False), (),
+            ("haproxy", "nginx", "nghttpx", "envoy", "pillion"), 1.4),
+    IdleRow("idle-mtls", "idle keep-alive connection, mTLS", "22 KB", idle("http1", True), (),
+            ("haproxy", "envoy", "pillion"), 22),
+    IdleRow("idle-http2-mtls", "idle connection, HTTP/2 over mTLS", "40 KB", idle("http2", True), ("--http2",),
+            ("haproxy", "envoy", "pillion"), 40),
+    OneRouteRow("memory", "memory, one route, RssAnon", "8 MB", ("haproxy", "nginx", "nghttpx", "envoy", "pillion"), 8),
+    ScaleRow("clusters-ads", "10,000 clusters x 5 endpoints over ADS: ready, RSS", "0.5 s, 60 MB", True, 0.5),
+    ScaleRow("clusters-file", "10,000 clusters x 5 endpoints from a JSON file: ready, RSS", "1 s, 60 MB", False, 1),
 ]
