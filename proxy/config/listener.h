@@ -90,6 +90,7 @@ struct HttpConnectionManager {
   uint32_t h2_concurrent_streams_max = 1024;
   uint32_t h2_stream_window_bytes = 256 * 1024;
   uint32_t h2_connection_window_bytes = 1024 * 1024;
+  bool h2_allow_connect = false;  // extended CONNECT (RFC 8441) is offered
   bool accept_http10 = true;
   bool h1_trailers = false;  // http_protocol_options.enable_trailers: without it, trailers of a request are dropped
   Underscores headers_with_underscores = Underscores::allow;

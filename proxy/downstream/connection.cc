@@ -107,6 +107,7 @@ http::CodecLimits limits_of(const config::HttpConnectionManager& manager) {
   limits.stream_window_bytes = manager.h2_stream_window_bytes;
   limits.connection_window_bytes = manager.h2_connection_window_bytes;
   limits.accept_http10 = manager.accept_http10;
+  limits.extended_connect = manager.h2_allow_connect;
   return limits;
 }
 

@@ -41,6 +41,7 @@ struct CodecLimits {
   uint32_t empty_frames_max = 1;         // consecutive inbound frames without payload and END_STREAM
   uint32_t resets_per_minute_max = 200;  // RST_STREAM received, or sent because of the peer's errors
   bool accept_http10 = true;
+  bool extended_connect = true;  // a server of HTTP/2 offers RFC 8441
 };
 
 // One request/response on a connection, as seen by the codec's user. Owned by the codec; valid from on_stream_begin or

@@ -127,7 +127,7 @@ const char* H2Block::check(const RequestHead& head) const {
     return head.authority.empty() ? "CONNECT without an authority" : nullptr;
   }
   if (scheme_ != "http" && scheme_ != "https") return "the scheme is not http";
-  if (!protocol_.empty() && !is_token(protocol_)) return "the protocol is not a token";
+  if (!protocol_.empty() && !is_protocol(protocol_)) return "the protocol is malformed";
   if (head.authority.empty()) return "no authority";
   return is_request_path(path_, method_) ? nullptr : "the path is malformed";
 }

@@ -136,7 +136,7 @@ void H2Session::submit_settings() {
   add(NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1);
   if (role_ == Role::server) {
     add(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits_.concurrent_streams_max);
-    add(NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1);
+    if (limits_.extended_connect) add(NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1);
   } else {
     add(NGHTTP2_SETTINGS_ENABLE_PUSH, 0);
   }

@@ -87,7 +87,7 @@ void H2Stream::send_head(const RequestHead& head, bool end) {
   PILLION_CHECK(!session_.inside_);
   if (detached_ || client_ == nullptr || head_sent_ || fault_) return;
   if (const char* fault = find_fault(head)) return set_fault(Code::bad_message, fault);
-  if (!head.upgrade.empty() && !is_token(head.upgrade)) {
+  if (!head.upgrade.empty() && !is_protocol(head.upgrade)) {
     return set_fault(Code::unsupported, "extended CONNECT with more than one protocol");
   }
   if (end && head.content_length.value_or(0) > 0) return set_fault(Code::bad_message, kTooShort);

@@ -77,6 +77,11 @@ bool may_be_trailer(const Header& header) {
   return true;
 }
 
+bool is_protocol(std::string_view s) {
+  const size_t slash = s.find('/');
+  return is_token(s.substr(0, slash)) && (slash == std::string_view::npos || is_token(s.substr(slash + 1)));
+}
+
 std::optional<uint64_t> parse_decimal(std::string_view s) {
   constexpr uint64_t kMax = INT64_MAX;
   if (s.empty() || !is_digits(s)) return std::nullopt;

@@ -26,6 +26,9 @@ bool is_written_by_codec(HeaderId id);
 // RFC 9110 6.5.1: framing, routing and authentication may not arrive behind the body.
 bool may_be_trailer(const Header& header);
 
+// One protocol of RFC 9110 7.8: a token, and a version behind a slash where it has one ("websocket", "SPDY/3.1").
+bool is_protocol(std::string_view s);
+
 // 1*DIGIT that fits 63 bits; nothing else.
 std::optional<uint64_t> parse_decimal(std::string_view s);
 

@@ -177,6 +177,7 @@ void set_protocols(Context& cx, const Manager& in, HttpConnectionManager& out) {
     set_http2_options(
         cx, in.http2_protocol_options(),
         {out.h2_concurrent_streams_max, out.h2_stream_window_bytes, out.h2_connection_window_bytes, nullptr, nullptr});
+    out.h2_allow_connect = in.http2_protocol_options().allow_connect();
   }
   for (const auto& upgrade : in.upgrade_configs()) {
     const bool enabled = !upgrade.has_enabled() || upgrade.enabled().value();
