@@ -96,6 +96,7 @@ struct Cluster {
   uint32_t choice_count = 2;
   Duration connect_timeout{5'000'000};
   Protocol protocol = Protocol::http1;
+  bool carries_http1 = false;  // another Pillion is offered kCarryAlpn: HTTP/1 multiplexed over HTTP/2
   // load balancing
   uint32_t panic_threshold_percent = 50;
   bool fail_traffic_on_panic = false;

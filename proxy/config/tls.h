@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "proxy/base/time.h"
@@ -27,6 +28,10 @@ struct SecretRef {
   static std::string key_in_file(const std::string& path, const std::string& name) { return path + "#" + name; }
   bool is_set() const { return !name.empty() || material != nullptr; }
 };
+
+// ALPN id of HTTP/2 between two Pillions over mutual TLS, in which what HTTP/1 says and HTTP/2 cannot arrives unchanged
+// (http/carry.h). Offered in front of "h2" and "http/1.1", which anybody else picks.
+inline constexpr std::string_view kCarryAlpn = "pillion-h2";
 
 struct SanMatcher {
   enum class Type : uint8_t { any, dns, uri, ip, email };

@@ -99,7 +99,8 @@ class HttpConnection final : public Session,
   bool removed_ = false;
 };
 
-http::CodecLimits limits_of(const config::HttpConnectionManager& manager) {
+// `tls` is null for plain text.
+http::CodecLimits limits_of(const config::HttpConnectionManager& manager, const net::TlsInfo* tls) {
   http::CodecLimits limits;
   limits.head_bytes_max = manager.request_head_bytes_max;
   limits.headers_max = manager.request_headers_max;
@@ -107,7 +108,8 @@ http::CodecLimits limits_of(const config::HttpConnectionManager& manager) {
   limits.stream_window_bytes = manager.h2_stream_window_bytes;
   limits.connection_window_bytes = manager.h2_connection_window_bytes;
   limits.accept_http10 = manager.accept_http10;
-  limits.extended_connect = manager.h2_allow_connect;
+  limits.carries_http1 = tls != nullptr && tls->alpn == config::kCarryAlpn;
+  limits.extended_connect = manager.h2_allow_connect || limits.carries_http1;
   return limits;
 }
 
@@ -139,8 +141,8 @@ HttpConnection::HttpConnection(Services& services, ConnectionInfo info, net::Tra
       filters_(manager, services.registry, services.filter_stats),
       context_{
           *this, services, info_, manager, ids_, filters_, transport_->tls(), peer_of(info_, *transport_, manager)},
-      codec_(http2 ? http::make_h2_server(services.executor.chunks, *this, limits_of(manager))
-                   : http::make_h1_server(services.executor.chunks, *this, limits_of(manager))),
+      codec_(http2 ? http::make_h2_server(services.executor.chunks, *this, limits_of(manager, transport_->tls()))
+                   : http::make_h1_server(services.executor.chunks, *this, limits_of(manager, transport_->tls()))),
       idle_timer_(event::Timer::bind<&HttpConnection::on_idle_timeout>(this)),
       age_timer_(event::Timer::bind<&HttpConnection::on_max_duration>(this)),
       end_timer_(event::Timer::bind<&HttpConnection::on_drain_step>(this)),

@@ -304,7 +304,7 @@ void Intake::serve_http(const config::HttpConnectionManager& manager) {
   if (manager.codec == CodecType::automatic) {
     const net::TlsInfo* tls = transport_->tls();
     if (tls != nullptr && !tls->alpn.empty()) {
-      http2 = tls->alpn == "h2";
+      http2 = tls->alpn == "h2" || tls->alpn == config::kCarryAlpn;
     } else if (detected_ == http::Detected::need_more) {
       state_ = State::sniffing;
       if (manager.idle_timeout.count() > 0) timer_.start_after(services_.executor.timers, manager.idle_timeout);

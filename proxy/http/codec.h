@@ -42,6 +42,7 @@ struct CodecLimits {
   uint32_t resets_per_minute_max = 200;  // RST_STREAM received, or sent because of the peer's errors
   bool accept_http10 = true;
   bool extended_connect = true;  // a server of HTTP/2 offers RFC 8441
+  bool carries_http1 = false;    // HTTP/2 between two Pillions: heads keep what only HTTP/1 can say (carry.h)
 };
 
 // One request/response on a connection, as seen by the codec's user. Owned by the codec; valid from on_stream_begin or

@@ -30,6 +30,8 @@ uint8_t index_flags(const Header& field) {
 // === in ===
 
 bool H2Block::add(std::string_view name, std::string_view value, const CodecLimits& limits) {
+  const HeaderId id = header_id(name);
+  if (id == HeaderId::x_pillion_http1) return add_carried(value, limits);
   bytes_ += name.size() + value.size() + 4;
   if (bytes_ > limits.head_bytes_max) too_large_ = true;
   if (too_large_) return false;
@@ -42,13 +44,31 @@ bool H2Block::add(std::string_view name, std::string_view value, const CodecLimi
     too_large_ = true;
     return false;
   }
-  const HeaderId id = header_id(name);
   if (id != HeaderId::other) {
     fields_.add(id, arena.copy(value));
   } else {
     fields_.add_copy(name, value);
   }
   return true;
+}
+
+// It says the names once more, so it has a limit of its own. From anybody else it is dropped, and counted as what he
+// has made us decode.
+bool H2Block::add_carried(std::string_view value, const CodecLimits& limits) {
+  if (!limits.carries_http1 || !carried_.empty() || value.size() > kCarriedBytesMax) {
+    bytes_ += value.size();
+    if (bytes_ > limits.head_bytes_max || value.size() > kCarriedBytesMax) too_large_ = true;
+    carried_twice_ = carried_twice_ || !carried_.empty();
+    return !too_large_;
+  }
+  carried_ = fields_.arena().copy(value);
+  return true;
+}
+
+// First of all that is done with a block: the value counts its fields.
+const char* H2Block::take_carried(Version& version) {
+  if (carried_twice_) return "more than one field with the spelling of names";
+  return carried_.empty() ? nullptr : apply_carried(carried_, fields_, version);
 }
 
 void H2Block::add_pseudo(std::string_view name, std::string_view value) {
@@ -135,13 +155,18 @@ const char* H2Block::check(const RequestHead& head) const {
 Expected<RequestHead> H2Block::take_request(bool end) {
   RequestHead head(fields_.arena());
   head.version = Version::http2;
+  if (const char* fault = take_carried(head.version)) return refuse(Side::downstream, fault);
   if (const char* fault = take_authority(head)) return refuse(Side::downstream, fault);
   if (const char* fault = check(head)) return refuse(Side::downstream, fault);
   take_framing(head, end);
-  join_cookies();
   head.method = protocol_.empty() ? method_ : "GET";
   head.upgrade = protocol_;
-  head.scheme = scheme_;
+  if (head.version == Version::http2) {
+    join_cookies();
+    head.scheme = scheme_;
+  } else if (carried_.front() == 'n') {
+    head.authority = {};
+  }
   head.path = path_;
   head.headers = std::move(fields_);
   return head;
@@ -149,6 +174,7 @@ Expected<RequestHead> H2Block::take_request(bool end) {
 
 Expected<ResponseHead> H2Block::take_response() {
   ResponseHead head(fields_.arena());
+  if (const char* fault = take_carried(head.version)) return refuse(Side::upstream, fault);
   head.version = Version::http2;
   head.status = status();
   if (head.status < 100 || head.status > 599) return refuse(Side::upstream, "the status is out of range");
@@ -159,6 +185,8 @@ Expected<ResponseHead> H2Block::take_response() {
 }
 
 Expected<HeaderMap> H2Block::take_trailers() {
+  Version ignored{};
+  if (const char* fault = take_carried(ignored)) return refuse(Side::local, fault);
   for (const Header& h : fields_) {
     if (!may_be_trailer(h)) return refuse(Side::local, "a trailer that frames, routes or authenticates");
   }
@@ -172,10 +200,19 @@ void H2Fields::add(std::string_view name, std::string_view value, uint8_t flags)
   fields_.push_back({octets(name), octets(value), name.size(), value.size(), flags});
 }
 
-void H2Fields::add_headers(const HeaderMap& headers) {
+// `has_carried`: carried_ was started for this block.
+void H2Fields::add_headers(const HeaderMap& headers, bool has_carried) {
   for (const Header& h : headers) {
-    if (!is_written_by_codec(h.id)) add(h.name, h.value, index_flags(h));
+    if (is_written_by_codec(h.id)) continue;
+    add(h.name, h.value, index_flags(h));
+    if (has_carried) carried_.add(h.name);
   }
+}
+
+void H2Fields::add_carried() {
+  const std::string_view value = carried_.value();
+  add(header_name(HeaderId::x_pillion_http1), value,
+      value.size() > kCarriedIndexedBytesMax ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE);
 }
 
 void H2Fields::add_content_length(uint64_t length) {
@@ -192,8 +229,15 @@ void H2Fields::set_request(const RequestHead& head) {
     add(":scheme", head.scheme.empty() ? "http" : head.scheme);
     add(":path", head.path);
   }
-  if (!head.authority.empty()) add(":authority", head.authority);
-  add_headers(head.headers);
+  const bool has_carried = carries_http1_ && head.version != Version::http2;
+  if (has_carried) carried_.start(head);
+  if (!head.authority.empty()) {
+    add(":authority", head.authority);
+  } else if (has_carried) {
+    add(":authority", kNoAuthority);
+  }
+  add_headers(head.headers, has_carried);
+  if (has_carried) add_carried();
   if (head.te_trailers) add("te", "trailers");
   if (head.expects_continue) add("expect", "100-continue");
   if (head.content_length && !is_plain_connect && head.upgrade.empty()) add_content_length(*head.content_length);
@@ -206,15 +250,21 @@ void H2Fields::set_response(const ResponseHead& head, bool starts_tunnel) {
   status_[1] = static_cast<char>('0' + status / 10 % 10);
   status_[2] = static_cast<char>('0' + status % 10);
   add(":status", {status_, 3});
-  add_headers(head.headers);
+  if (carries_http1_) carried_.start();
+  add_headers(head.headers, carries_http1_);
+  if (carries_http1_ && carried_.has_names()) add_carried();
   if (head.content_length && status >= 200 && status != 204 && !starts_tunnel) add_content_length(*head.content_length);
 }
 
 void H2Fields::set_trailers(const HeaderMap& trailers) {
   fields_.clear();
+  if (carries_http1_) carried_.start();
   for (const Header& h : trailers) {
-    if (may_be_trailer(h)) add(h.name, h.value);
+    if (!may_be_trailer(h)) continue;
+    add(h.name, h.value);
+    if (carries_http1_) carried_.add(h.name);
   }
+  if (carries_http1_ && carried_.has_names()) add_carried();
 }
 
 }  // namespace pillion::http

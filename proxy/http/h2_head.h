@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "proxy/base/error.h"
+#include "proxy/http/carry.h"
 #include "proxy/http/codec.h"
 #include "proxy/http/message.h"
 
@@ -32,6 +33,8 @@ class H2Block {
 
  private:
   void add_pseudo(std::string_view name, std::string_view value);
+  bool add_carried(std::string_view value, const CodecLimits& limits);
+  const char* take_carried(Version& version);
   const char* take_authority(RequestHead& head);
   const char* check(const RequestHead& head) const;
   void take_framing(RequestHead& head, bool end);
@@ -44,7 +47,9 @@ class H2Block {
   std::string_view path_;
   std::string_view protocol_;
   std::string_view status_;
+  std::string_view carried_;  // what it said as HTTP/1; "" where it never was
   size_t bytes_ = 0;
+  bool carried_twice_ = false;
   bool too_large_ = false;
 };
 
@@ -52,6 +57,8 @@ class H2Block {
 // live until then; the object is used again for the next block.
 class H2Fields {
  public:
+  // `carries_http1`: the peer is another Pillion that agreed to it (carry.h).
+  explicit H2Fields(bool carries_http1) : carries_http1_(carries_http1) {}
   void set_request(const RequestHead& head);
   // `starts_tunnel`: an upgrade or CONNECT that is agreed to, which is a 200 here and has no length.
   void set_response(const ResponseHead& head, bool starts_tunnel);
@@ -61,9 +68,12 @@ class H2Fields {
 
  private:
   void add(std::string_view name, std::string_view value, uint8_t flags = NGHTTP2_NV_FLAG_NONE);
-  void add_headers(const HeaderMap& headers);
+  void add_headers(const HeaderMap& headers, bool has_carried);
+  void add_carried();
   void add_content_length(uint64_t length);
 
+  const bool carries_http1_;
+  CarriedWriter carried_;
   std::vector<nghttp2_nv> fields_;
   char status_[3] = {};
   char length_[20] = {};

@@ -104,6 +104,9 @@ void H2Session::refuse_head(H2Stream& stream, const Error& why) {
 void H2Session::on_request(H2Stream& stream, bool end) {
   Expected<RequestHead> head = stream.block_->take_request(end);
   if (!head) return refuse_head(stream, head.error());
+  if (head->version == Version::http10 && !limits_.accept_http10) {
+    return refuse_head(stream, {.code = Code::unsupported, .side = side(), .what = "HTTP/1.0 is not accepted"});
+  }
   stream.in_started_ = true;
   stream.is_head_ = head->method == "HEAD";
   stream.is_connect_ = head->method == "CONNECT";

@@ -130,7 +130,7 @@ class H2Session {
   size_t active_ = 0;                 // whose user has not left
   size_t unsubmitted_ = 0;            // started by the client's user, and without a head
   size_t open_ = 0;                   // known to nghttp2
-  H2Fields fields_;
+  H2Fields fields_{limits_.carries_http1};
 
   bool inside_ = false;  // a callback of nghttp2 is on the stack
   Chain reading_;        // the slice that nghttp2 reads; its front moves along with the bodies that are cut off

@@ -107,6 +107,7 @@ H2Stream::HeldRequest::HeldRequest(const RequestHead& from) : head(arena) {
   head.authority = arena.copy(from.authority);
   head.path = arena.copy(from.path);
   head.upgrade = arena.copy(from.upgrade);
+  head.version = from.version;
   head.te_trailers = from.te_trailers;
   for (const Header& h : from.headers) head.headers.add_copy(h.name, h.value);
 }

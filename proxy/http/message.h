@@ -64,6 +64,7 @@ namespace pillion::http {
   X(x_forwarded_host, "x-forwarded-host") \
   X(x_forwarded_port, "x-forwarded-port") \
   X(x_forwarded_proto, "x-forwarded-proto") \
+  X(x_pillion_http1, "x-pillion-http1") \
   X(x_request_id, "x-request-id") \
   X(traceparent, "traceparent")
 // clang-format on
@@ -147,6 +148,7 @@ class HeaderMap {
   size_t bytes() const;  // names and values with 4 bytes of punctuation each, as HTTP/1 would write them
   auto begin() const { return fields_.begin(); }
   auto end() const { return fields_.end(); }
+  Header& operator[](size_t i) { return fields_.begin()[i]; }
 
   // The views are kept, not copied: they must live in the arena or be literals.
   void add(std::string_view name, std::string_view value) {

@@ -65,7 +65,8 @@ bool is_connection_specific(HeaderId id) {
 }
 
 bool is_written_by_codec(HeaderId id) {
-  return id == HeaderId::content_length || id == HeaderId::host || is_connection_specific(id);
+  return id == HeaderId::content_length || id == HeaderId::host || id == HeaderId::x_pillion_http1 ||
+         is_connection_specific(id);
 }
 
 bool may_be_trailer(const Header& header) {

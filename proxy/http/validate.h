@@ -20,7 +20,8 @@ bool is_request_path(std::string_view path, std::string_view method);
 // Fields that say how one connection frames its messages (RFC 9110 7.6.1): no codec forwards them.
 bool is_connection_specific(HeaderId id);
 
-// Content-Length and Host travel outside of the header map; writing them twice would be a smuggling vector.
+// Content-Length and Host travel outside of the header map; writing them twice would be a smuggling vector. Nor does
+// anybody but a codec say how HTTP/1 spelled a head (carry.h).
 bool is_written_by_codec(HeaderId id);
 
 // RFC 9110 6.5.1: framing, routing and authentication may not arrive behind the body.

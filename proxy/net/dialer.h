@@ -27,6 +27,7 @@ struct DialOptions {
   std::string sni;                              // overrides the context's when not empty
   std::string verify_host;                      // auto_san_validation: a DNS SAN that the peer must have; empty = none
   AlpnOffer alpn_default = AlpnOffer::none;     // used if the context has no alpn_protocols
+  bool carries_http1 = false;  // config::kCarryAlpn goes in front of what is offered, if that is HTTP over mutual TLS
   bool tcp_keepalive = false;
 };
 

@@ -21,7 +21,8 @@ class TcpDial final : public Dial, HandshakeEvents, event::Steppable {
         tls_(options.tls),
         sni_(options.sni),
         verify_host_(options.verify_host),
-        alpn_default_(options.alpn_default) {
+        alpn_default_(options.alpn_default),
+        carries_http1_(options.carries_http1) {
     if (const int error = start(options); error != 0) {
       error_ = -error;
       loop_.executor().ready(*this);  // an event never comes from inside dial()
@@ -67,6 +68,7 @@ class TcpDial final : public Dial, HandshakeEvents, event::Steppable {
                                         {.sni = std::move(sni_),
                                          .verify_host = std::move(verify_host_),
                                          .alpn_default = alpn_default_,
+                                         .carries_http1 = carries_http1_,
                                          .timeout = deadline_ - loop_.now()},
                                         *this);
   }
@@ -90,6 +92,7 @@ class TcpDial final : public Dial, HandshakeEvents, event::Steppable {
   std::string sni_;
   std::string verify_host_;
   AlpnOffer alpn_default_;
+  bool carries_http1_;
   std::unique_ptr<Handshake> handshake_;
   int error_ = 0;
 };

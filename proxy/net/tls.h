@@ -54,6 +54,7 @@ struct ClientHandshakeOptions {
   std::string sni;          // overrides the context's when not empty
   std::string verify_host;  // auto_san_validation: a DNS SAN that the peer must have; empty = none asked
   AlpnOffer alpn_default = AlpnOffer::none;  // used if the context has no alpn_protocols
+  bool carries_http1 = false;                // as in DialOptions
   Duration timeout{5'000'000};
 };
 

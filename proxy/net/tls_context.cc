@@ -172,6 +172,9 @@ PeerJudge judge_for(const config::TlsContext& config, const TlsSecrets& secrets)
           config.has_validation && secrets.trust != nullptr};
 }
 
+constexpr std::string_view kAlpnHttp11 = "\x08http/1.1";
+constexpr std::string_view kAlpnHttp2 = "\x02h2";
+
 // === server callbacks ===
 
 int on_alpn(SSL* ssl, const unsigned char** out, unsigned char* out_size, const unsigned char* offered,
@@ -269,14 +272,25 @@ std::expected<std::shared_ptr<const ClientTlsContext>, std::string> make_client_
   if (!made) return std::unexpected(std::move(made.error()));
   SSL_CTX* ctx = made->get();
   SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, nullptr);  // the judge lets everybody pass where nothing is to be verified
-  if (!alpn->empty()) {
-    SSL_CTX_set_alpn_protos(ctx, reinterpret_cast<const unsigned char*>(alpn->data()),
-                            static_cast<unsigned>(alpn->size()));
-  }
   SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
   SSL_CTX_sess_set_new_cb(ctx, on_new_session);
   return std::make_shared<const ClientTlsContext>(std::move(*made), judge_for(config, secrets), config.sni,
-                                                  !config.alpn.empty());
+                                                  std::move(*alpn), !secrets.certificates.empty());
+}
+
+std::string ClientTlsContext::alpn_for(const ClientHandshakeOptions& options) const {
+  std::string out = alpn_;  // each name after its length
+  if (out.empty()) {
+    switch (options.alpn_default) {
+      case AlpnOffer::none: break;
+      case AlpnOffer::http11: out = kAlpnHttp11; break;
+      case AlpnOffer::http2: out = kAlpnHttp2; break;
+      case AlpnOffer::http2_or_http11: out.append(kAlpnHttp2).append(kAlpnHttp11); break;
+    }
+  }
+  const bool is_http = out.find(kAlpnHttp2) != std::string::npos || out.find(kAlpnHttp11) != std::string::npos;
+  if (!options.carries_http1 || !has_certificate_ || !is_http) return out;
+  return static_cast<char>(config::kCarryAlpn.size()) + std::string(config::kCarryAlpn) + out;
 }
 
 // === sessions ===

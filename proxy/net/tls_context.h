@@ -56,15 +56,20 @@ class ServerTlsContext : public TlsContextBase {
 
 class ClientTlsContext : public TlsContextBase {
  public:
-  ClientTlsContext(SslCtxPtr ctx, PeerJudge judge, std::string sni, bool offers_alpn)
-      : TlsContextBase(std::move(ctx), std::move(judge)), sni_(std::move(sni)), offers_alpn_(offers_alpn) {}
+  ClientTlsContext(SslCtxPtr ctx, PeerJudge judge, std::string sni, std::string alpn, bool has_certificate)
+      : TlsContextBase(std::move(ctx), std::move(judge)),
+        sni_(std::move(sni)),
+        alpn_(std::move(alpn)),
+        has_certificate_(has_certificate) {}
   const std::string& sni() const { return sni_; }
-  bool offers_alpn() const { return offers_alpn_; }  // names of its own; else the dial may bring some
+  // As on the wire, of one dial: the context's own names, or else those that the dial brings.
+  std::string alpn_for(const ClientHandshakeOptions& options) const;
   SessionCache& sessions() const { return sessions_; }
 
  private:
   std::string sni_;
-  bool offers_alpn_;
+  std::string alpn_;
+  bool has_certificate_;
   mutable SessionCache sessions_;
 };
 

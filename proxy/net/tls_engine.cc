@@ -75,14 +75,8 @@ TlsEngine::TlsEngine(ChunkPool& pool, std::shared_ptr<const ClientTlsContext> co
   }
 }
 
-void TlsEngine::offer_alpn(AlpnOffer offer) {
-  std::string_view wire;  // each name after its length
-  switch (offer) {
-    case AlpnOffer::none: return;
-    case AlpnOffer::http11: wire = "\x08http/1.1"; break;
-    case AlpnOffer::http2: wire = "\x02h2"; break;
-    case AlpnOffer::http2_or_http11: wire = "\x02h2\x08http/1.1"; break;
-  }
+void TlsEngine::offer_alpn(std::string_view wire) {
+  if (wire.empty()) return;
   SSL_set_alpn_protos(ssl_.get(), reinterpret_cast<const unsigned char*>(wire.data()),
                       static_cast<unsigned>(wire.size()));
 }

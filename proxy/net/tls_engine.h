@@ -22,7 +22,7 @@ class TlsEngine {
   TlsEngine(ChunkPool& pool, std::shared_ptr<const ServerTlsContext> context);
   TlsEngine(ChunkPool& pool, std::shared_ptr<const ClientTlsContext> context, std::string sni, std::string verify_host,
             const std::string& peer_address);
-  void offer_alpn(AlpnOffer offer);  // before handshake(), of a client
+  void offer_alpn(std::string_view wire);  // before handshake(), of a client; each name after its length
   TlsEngine(const TlsEngine&) = delete;
   TlsEngine& operator=(const TlsEngine&) = delete;
   ~TlsEngine();

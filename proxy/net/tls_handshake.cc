@@ -148,7 +148,7 @@ std::unique_ptr<Handshake> start_client_handshake(event::Executor& executor, Tra
   const std::string& sni = options.sni.empty() ? context->sni() : options.sni;
   auto engine = std::make_unique<TlsEngine>(executor.chunks, context, sni, options.verify_host,
                                             transport->peer_address().to_string());
-  if (!context->offers_alpn()) engine->offer_alpn(options.alpn_default);
+  engine->offer_alpn(context->alpn_for(options));
   return std::make_unique<HandshakeTicket>(std::make_unique<HandshakeWork>(
       executor, std::move(transport), std::move(engine), false, options.timeout, events));
 }

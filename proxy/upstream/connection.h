@@ -63,6 +63,10 @@ class Connection final : public event::Retirable,
   bool is_going_away() const { return closing_ || is_used_up() || codec_->is_going_away(); }
   bool is_draining() const { return draining_; }
   size_t active_streams() const { return codec_->active_streams(); }
+  // HTTP/2: exactly as many as the peer allows, less a quarter, so that it is true once on the way up.
+  bool is_filling_up() const {
+    return version() == http::Version::http2 && active_streams() == codec_->streams_max() - codec_->streams_max() / 4;
+  }
   void drain();  // take no more; close when idle
   void abort();  // now: what runs is reset
 

@@ -105,9 +105,18 @@ Expected<Connection*> Pool::acquire(Waiter& waiter, uint32_t priority) {
   return nullptr;
 }
 
+bool Pool::is_agreed_on_dial() const {
+  const config::TlsContext* tls = target_.tls();
+  if (tls == nullptr || protocol_ == config::Cluster::Protocol::http2) return false;
+  return protocol_ == config::Cluster::Protocol::automatic ||
+         (context().config->carries_http1 && !tls->certificates.empty());
+}
+
+// As long as nothing is known of the endpoint, one dial is to do for all: they would be many too many if it speaks
+// HTTP/2, and if not, they are made when that is known.
 Pool::Room Pool::expected_room() const {
   const bool h2 = protocol_ == config::Cluster::Protocol::http2 ||
-                  (protocol_ == config::Cluster::Protocol::automatic && learned_ == http::Version::http2);
+                  (is_agreed_on_dial() && learned_.value_or(http::Version::http2) == http::Version::http2);
   if (!h2) return {};
   const config::Cluster& config = *context().config;
   size_t streams = std::min<size_t>(kStreamsExpectedH2, config.h2_concurrent_streams_max);
@@ -144,6 +153,7 @@ Expected<void> Pool::dial_one(uint32_t priority) {
   Expected<net::DialOptions> options = target_.dial_options(server_name_);
   if (!options) return std::unexpected(options.error());
   options->alpn_default = alpn_of(protocol_);
+  options->carries_http1 = context().config->carries_http1;
   BreakerSlot breaker = BreakerSlot::take_over_limit(context().counts(priority).connections);
   ConnectionSlot slot(context(), target_.shared_pointer(), std::move(breaker));
   PendingDial& dial = dials_.push_back(std::make_unique<PendingDial>(*this, std::move(slot)));
@@ -151,18 +161,26 @@ Expected<void> Pool::dial_one(uint32_t priority) {
   return {};
 }
 
+// Who comes when the peer's limit of streams is reached, does not wait for a handshake. Whether it succeeds is no
+// matter.
+void Pool::dial_ahead(const Connection& connection) {
+  if (!connection.is_filling_up() || is_draining_ || !dials_.empty() || ready_.count() > 1) return;
+  const ClusterContext& cluster = context();
+  const uint32_t open = cluster.counts(0).connections.load(std::memory_order_relaxed);
+  if (open < cluster.limits(0).connections_max) (void)dial_one(0);
+}
+
 void Pool::on_dialed(PendingDial& dial, net::TransportPtr transport) {
   ClusterContext& cluster = context();
   event::Executor& executor = cluster.executor();
-  bool h2 = protocol_ == config::Cluster::Protocol::http2;
-  if (protocol_ == config::Cluster::Protocol::automatic) {
-    const net::TlsInfo* tls = transport->tls();
-    h2 = tls != nullptr && tls->alpn == "h2";
-    learned_ = h2 ? http::Version::http2 : http::Version::http11;
-  }
+  const net::TlsInfo* tls = transport->tls();
+  http::CodecLimits limits = limits_of(*cluster.config);
+  limits.carries_http1 = tls != nullptr && tls->alpn == config::kCarryAlpn;
+  const bool h2 = protocol_ == config::Cluster::Protocol::http2 || limits.carries_http1 ||
+                  (protocol_ == config::Cluster::Protocol::automatic && tls != nullptr && tls->alpn == "h2");
+  if (is_agreed_on_dial()) learned_ = h2 ? http::Version::http2 : http::Version::http11;
   if (target_.tls() != nullptr) cluster.add_stat(cluster.stats().ssl_handshake);
   cluster.report(target_.shared(), {.kind = Outcome::Kind::connected});
-  const http::CodecLimits limits = limits_of(*cluster.config);
   std::unique_ptr<http::ClientCodec> codec =
       h2 ? http::make_h2_client(executor.chunks, limits) : http::make_h1_client(executor.chunks, limits);
   auto connection = std::make_unique<Connection>(*this, std::move(transport), std::move(codec), std::move(dial.slot));
@@ -232,6 +250,7 @@ void Pool::update(Connection& connection) {
     }
   }
   if (wanted != Filing::ready) return;
+  dial_ahead(connection);
   serve_waiters();
   if (is_draining_ && !is_serving_ && waiters_.empty()) connection.drain();
 }

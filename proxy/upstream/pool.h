@@ -60,9 +60,11 @@ class Pool final : public ConnectionOwner {
     bool is_h2 = false;
     size_t streams = 1;  // what a dial will be good for
   };
+  bool is_agreed_on_dial() const;  // the handshake says whether a connection takes one stream or many
   Room expected_room() const;
   Expected<void> dial_for_waiters();
   Expected<void> dial_one(uint32_t priority);
+  void dial_ahead(const Connection& connection);  // the next one, before this one is full
   void on_dialed(class PendingDial& dial, net::TransportPtr transport);
   void on_dial_failed(class PendingDial& dial, const Error& why);
   Waiter* pop_waiter();
@@ -76,7 +78,7 @@ class Pool final : public ConnectionOwner {
   const DialTarget& target_;
   const config::Cluster::Protocol protocol_;
   const ServerName server_name_;
-  std::optional<http::Version> learned_;  // automatic: what ALPN gave last time
+  std::optional<http::Version> learned_;  // is_agreed_on_dial(): what ALPN gave last time
   List<Waiter> waiters_;
   size_t waiting_ = 0;  // how many they are
   OwningList<class PendingDial> dials_;

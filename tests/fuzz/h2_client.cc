@@ -1,4 +1,5 @@
-// Frames of an HTTP/2 server to a client with several requests under way. The first byte says what they are.
+// Frames of an HTTP/2 server to a client with several requests under way. The first byte says what they are, and
+// whether the server is another Pillion that carries HTTP/1.
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -16,7 +17,9 @@ void run(std::string_view bytes, Cuts cuts, uint8_t how) {
   ChunkPool pool;
   ClientUser users[4];
   {
-    auto codec = make_h2_client(pool, {.head_bytes_max = 2000, .headers_max = 20});
+    CodecLimits limits{.head_bytes_max = 2000, .headers_max = 20};
+    limits.carries_http1 = (how & 128) != 0;
+    auto codec = make_h2_client(pool, limits);
     const char* const methods[] = {"GET", "POST", "HEAD", "CONNECT"};
     for (int i = 0; i < 4; ++i) {
       ClientUser& user = users[i];
@@ -25,6 +28,7 @@ void run(std::string_view bytes, Cuts cuts, uint8_t how) {
       head.method = methods[i];
       head.authority = "a:1";
       head.path = i == 3 ? "" : "/";
+      head.headers.add("X-Sent", "1");
       if (i == 0 && (how & 1) != 0) head.upgrade = "websocket";
       user.stream->send_head(head, i != 1 && i != 3);
       if (i == 1) user.stream->send_body(chain(pool, std::string(100'000, 'x')), (how & 2) != 0);

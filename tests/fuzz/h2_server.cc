@@ -1,5 +1,5 @@
 // Frames of an HTTP/2 client. The preface is put in front, so that the fuzzer need not find it. The first byte says how
-// the users answer.
+// the users answer, and whether the client is another Pillion that carries HTTP/1.
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -21,11 +21,12 @@ void act(ServerUser& user, ChunkPool& pool, uint8_t how) {
   if (!user.request && !user.log.reset) return;
   if ((how & 1) != 0) user.stream->consume(user.log.received);
   if ((how & 2) != 0 && !user.log.ended && !user.log.reset) return;
+  head.headers.add("X-Served", "1");
   user.stream->send_head(head, (how & 4) != 0);
   user.stream->send_body(chain(pool, std::string(3000, 'x')), (how & 8) != 0);
   if ((how & 16) != 0) {
     HeaderMap trailers(user.arena());
-    trailers.add("x-t", "1");
+    trailers.add("X-t", "1");
     user.stream->send_trailers(trailers);
   }
   if ((how & 32) != 0) return user.abort(Code::internal);
@@ -37,6 +38,7 @@ void run(std::string_view bytes, Cuts cuts, uint8_t how) {
   ServerUsers users;
   {
     CodecLimits limits{.head_bytes_max = 2000, .headers_max = 20, .concurrent_streams_max = 10};
+    limits.carries_http1 = (how & 128) != 0;
     auto codec = make_h2_server(pool, users, limits);
     const std::string all = preface() + std::string(bytes);
     for (size_t at = 0; at < all.size();) {

@@ -61,16 +61,19 @@ void set_typed(Context& cx, const upstreams::HttpProtocolOptions& in, Cluster& o
   if (in.has_use_downstream_protocol_config()) {
     const auto at = cx.field("use_downstream_protocol_config");
     out.protocol = Cluster::Protocol::downstream;
+    out.carries_http1 = in.use_downstream_protocol_config().has_http2_protocol_options();
     set_codecs(cx, in.use_downstream_protocol_config(), out);
   } else if (in.has_auto_config()) {
     const auto at = cx.field("auto_config");
     out.protocol = Cluster::Protocol::automatic;
+    out.carries_http1 = true;
     set_codecs(cx, in.auto_config(), out);
     if (out.tls == nullptr && out.socket_matches.empty()) cx.fail("needs a transport_socket with ALPN: TLS");
   } else {
     const auto at = cx.field("explicit_http_config");
     const bool http2 = in.explicit_http_config().has_http2_protocol_options();
     out.protocol = http2 ? Cluster::Protocol::http2 : Cluster::Protocol::http1;
+    out.carries_http1 = http2;
     set_codecs(cx, in.explicit_http_config(), out);
   }
 }
@@ -82,6 +85,7 @@ void set_old(Context& cx, const cluster::Cluster& in, Cluster& out) {
   set_names(in.upstream_http_protocol_options(), out);
   set_codecs(cx, in, out);
   if (in.has_http2_protocol_options()) out.protocol = Cluster::Protocol::http2;
+  out.carries_http1 = in.has_http2_protocol_options();
   if (in.protocol_selection() == cluster::Cluster::USE_DOWNSTREAM_PROTOCOL) {
     out.protocol = Cluster::Protocol::downstream;
   }

@@ -107,6 +107,17 @@ void set_network_filter(Context& cx, const listener::Filter& in, config::FilterC
                        : "the network filter " + in.name() + " (" + type + ") is not supported by Pillion");
 }
 
+// Where HTTP/2 is taken from peers that prove who they are, another Pillion may carry HTTP/1 in it.
+void offer_carrying(config::FilterChain& chain) {
+  const auto* manager = std::get_if<config::HttpConnectionManager>(&chain.terminal);
+  if (manager == nullptr || manager->codec == config::HttpConnectionManager::CodecType::http1) return;
+  if (chain.tls == nullptr || !chain.tls->require_client_certificate) return;
+  if (std::ranges::find(chain.tls->alpn, "h2") == chain.tls->alpn.end()) return;
+  auto tls = std::make_shared<config::TlsContext>(*chain.tls);
+  tls->alpn.insert(tls->alpn.begin(), std::string(config::kCarryAlpn));
+  chain.tls = std::move(tls);
+}
+
 config::FilterChain to_chain(Context& cx, const listener::FilterChain& in) {
   config::FilterChain out;
   out.name = in.name();
@@ -126,6 +137,7 @@ config::FilterChain to_chain(Context& cx, const listener::FilterChain& in) {
       set_terminal(cx, in.filters(i), out);
     }
   }
+  offer_carrying(out);
   return out;
 }
 

@@ -214,6 +214,10 @@ void set_common(Context& cx, const tls::CommonTlsContext& in, config::TlsContext
   }
   set_validation(cx, in, out);
   out.alpn.assign(in.alpn_protocols().begin(), in.alpn_protocols().end());
+  if (std::ranges::find(out.alpn, config::kCarryAlpn) != out.alpn.end()) {
+    cx.fail_at("alpn_protocols", "\"" + std::string(config::kCarryAlpn) +
+                                     "\" is Pillion's own: it is offered by itself, where both sides can speak it");
+  }
 }
 
 std::shared_ptr<const config::TlsContext> to_downstream(Context& cx, const tls::DownstreamTlsContext& in) {

@@ -100,7 +100,7 @@ class PairScript {
     head.authority = "a";
     head.path = call.user.arena().copy("/" + std::to_string(calls_.size() - 1));
     head.te_trailers = (arg & 4) != 0;
-    if ((arg & 8) != 0) head.headers.add_copy("x-big", bytes(size_of(arg), arg));
+    if ((arg & 8) != 0) head.headers.add_copy("X-Big", bytes(size_of(arg), arg));
     if ((arg & 16) != 0) head.upgrade = "websocket";
     if ((arg & 32) != 0) head.content_length = arg;
     if ((arg & 192) == 192) head.headers.add("bad name", "x");
@@ -163,7 +163,7 @@ class PairScript {
     head.status = codes[arg & 7];
     if (head.status == 101) head.upgrade = "websocket";
     if ((arg & 8) != 0) head.content_length = arg;
-    if ((arg & 16) != 0) head.headers.add_copy("x-big", bytes(size_of(arg), arg));
+    if ((arg & 16) != 0) head.headers.add_copy("X-Big", bytes(size_of(arg), arg));
     if ((arg & 192) == 192) head.headers.add("x", "bad\r\nvalue");
     const bool end = (arg & 32) != 0;
     if (head.status == 103) return u->stream->send_informational(head);

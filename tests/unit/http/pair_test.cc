@@ -34,14 +34,17 @@ void relay(ServerUser& from, ClientUser& to, Codec& client) {
 }  // namespace
 
 TEST_CASE("pair: random work on HTTP/1 and HTTP/2 loses, invents and leaks nothing") {
-  for (const PairKind kind : {PairKind::h1, PairKind::h2}) {
+  for (const auto& [kind, carries_http1] :
+       {std::pair{PairKind::h1, false}, {PairKind::h2, false}, {PairKind::h2, true}}) {
+    CodecLimits limits = small_limits();
+    limits.carries_http1 = carries_http1;
     for (const bool hostile : {false, true}) {
       size_t completed = 0;
       for (uint64_t seed = 1; seed <= 150; ++seed) {
         CAPTURE(seed);
         Random random(seed);
         const std::vector<uint8_t> script = random_script(random, 400, hostile);
-        PairScript pair(kind, small_limits(), !hostile);
+        PairScript pair(kind, limits, !hostile);
         pair.run(script);
         completed += pair.finish();
       }

@@ -209,6 +209,43 @@ TEST_CASE("tls: what a dial offers by ALPN counts where the context names nothin
   }
 }
 
+TEST_CASE("tls: HTTP/1 inside of HTTP/2 is offered first, by who has a certificate and speaks HTTP") {
+  struct Case {
+    net::AlpnOffer offer;
+    std::vector<std::string> own;
+    bool has_certificate;
+    bool asked;
+    std::vector<std::string> server;
+    const char* agreed;
+  };
+  const std::vector<std::string> pillion = {"pillion-h2", "h2", "http/1.1"};
+  const std::vector<std::string> envoy = {"h2", "http/1.1"};
+  using net::AlpnOffer;
+  for (const Case& c : std::vector<Case>{{AlpnOffer::http11, {}, true, true, pillion, "pillion-h2"},
+                                         {AlpnOffer::http2, {}, true, true, pillion, "pillion-h2"},
+                                         {AlpnOffer::none, {"h2", "http/1.1"}, true, true, pillion, "pillion-h2"},
+                                         {AlpnOffer::none, {"http/1.1"}, true, true, pillion, "pillion-h2"},
+                                         {AlpnOffer::http11, {}, true, true, envoy, "http/1.1"},
+                                         {AlpnOffer::http2_or_http11, {}, true, true, envoy, "h2"},
+                                         {AlpnOffer::http11, {}, true, false, pillion, "http/1.1"},
+                                         {AlpnOffer::http11, {}, false, true, pillion, "http/1.1"},
+                                         {AlpnOffer::none, {}, true, true, pillion, ""},
+                                         {AlpnOffer::none, {"mqtt"}, true, true, pillion, ""}}) {
+    CAPTURE(c.agreed);
+    Plan server = mutual(web());
+    server.config.alpn = c.server;
+    server.config.require_client_certificate = c.has_certificate;
+    Plan client = mutual(cart());
+    client.config.alpn = c.own;
+    if (!c.has_certificate) client.secrets.certificates.clear();
+    World w;
+    w.connect(server, client, {.alpn_default = c.offer, .carries_http1 = c.asked});
+    REQUIRE(w.is_up());
+    CHECK(w.client.transport->tls()->alpn == c.agreed);
+    CHECK(w.server.transport->tls()->alpn == c.agreed);
+  }
+}
+
 TEST_CASE("tls: an RSA and an ECDSA certificate serve the clients that know only one of them") {
   Plan server = mutual(web());
   server.config.version_max = 0x0303;

@@ -13,6 +13,11 @@
 
 namespace pillion::test {
 
+// Contexts that are never looked into: what a handshake agrees on is the simulated host's to say.
+struct SomeTls final : upstream::TlsContexts {
+  Expected<std::shared_ptr<const net::ClientTlsContext>> client(const config::TlsContext&) override { return nullptr; }
+};
+
 struct PoolFixture {
   explicit PoolFixture(config::Cluster c = {}, std::vector<std::string> addresses = {"10.0.0.1:80"},
                        bool http2_origins = false)
@@ -48,7 +53,7 @@ struct PoolFixture {
   event::Executor& server = world.add_node();
   sim::Network network{world};
   sim::SimDialer dialer{network, client};
-  NoTls tls;
+  SomeTls tls;
   upstream::Services services{client, dialer, nullptr, tls};
   bool http2;
   std::shared_ptr<const config::Cluster> config;

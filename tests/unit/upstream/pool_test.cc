@@ -51,6 +51,71 @@ TEST_CASE("pool: HTTP/2 carries many requests on one connection") {
   CHECK(f.stat("upstream_cx_http2_total") == 1);
 }
 
+TEST_CASE("pool: until it is known what an endpoint speaks, one dial is made for all who wait") {
+  struct Case {
+    const char* alpn;
+    Protocol protocol;
+    bool certificate;
+    int first;   // dials while nothing is known
+    int second;  // … of ten more at once, when it is
+    bool http2;
+  };
+  for (const Case& c : std::vector<Case>{{"h2", Protocol::automatic, false, 1, 0, true},
+                                         {"http/1.1", Protocol::automatic, false, 10, 0, false},
+                                         {"pillion-h2", Protocol::automatic, true, 1, 0, true},
+                                         {"pillion-h2", Protocol::http1, true, 1, 0, true},
+                                         {"pillion-h2", Protocol::http2, true, 1, 0, true},
+                                         {"http/1.1", Protocol::http1, true, 10, 0, false},
+                                         {"http/1.1", Protocol::http1, false, 10, 0, false}}) {
+    CAPTURE(c.alpn);
+    CAPTURE(static_cast<int>(c.protocol));
+    config::Cluster config;
+    config.carries_http1 = true;
+    auto tls = std::make_shared<config::TlsContext>();
+    if (c.certificate) tls->certificates.resize(1);
+    config.tls = tls;
+    PoolFixture f(config, {"10.0.0.1:80"}, c.http2);
+    f.origins[0]->host().alpn = c.alpn;
+    f.origins[0]->script = [](const sim::SeenRequest&) { return sim::Reaction{.delay = Duration{10'000}}; };
+    std::vector<std::unique_ptr<Get>> gets;
+    const auto all_ok = [&] { return std::ranges::all_of(gets, [](const auto& get) { return get->ok(); }); };
+    for (int i = 0; i < 10; ++i) gets.push_back(std::make_unique<Get>(f.pool(c.protocol)));
+    const bool may_be_many = c.certificate || c.protocol == Protocol::automatic;
+    CHECK(f.dialer.dials == (may_be_many ? 1 : 10));
+    REQUIRE(f.run_until(all_ok));
+    CHECK(f.dialer.dials == c.first);
+    for (int i = 0; i < 10; ++i) gets.push_back(std::make_unique<Get>(f.pool(c.protocol)));
+    REQUIRE(f.run_until(all_ok));
+    CHECK(f.dialer.dials == c.first + c.second);
+    CHECK(f.stat("upstream_cx_http2_total") == (c.http2 ? 1 : 0));
+    // It is remembered: a connection of its own for each of eleven.
+    for (int i = 0; i < 11; ++i) gets.push_back(std::make_unique<Get>(f.pool(c.protocol)));
+    CHECK(f.dialer.dials == c.first + (c.http2 ? 0 : 1));
+    REQUIRE(f.run_until(all_ok));
+  }
+}
+
+TEST_CASE("pool: the next connection of HTTP/2 is made before the peer's limit of streams is reached") {
+  PoolFixture f(h2(), {"10.0.0.1:80"}, true);
+  f.origins[0]->script = [](const sim::SeenRequest&) { return sim::Reaction{.delay = Duration{1'000'000}}; };
+  Get first(f.pool(Protocol::http2));
+  REQUIRE(f.run_until([&] { return first.ok(); }));  // the peer's SETTINGS are known
+  const size_t most = http::CodecLimits{}.concurrent_streams_max;
+  std::vector<std::unique_ptr<Get>> gets;
+  while (gets.size() < most - most / 4) {
+    CHECK(f.dialer.dials == 1);
+    gets.push_back(std::make_unique<Get>(f.pool(Protocol::http2)));
+  }
+  CHECK(f.dialer.dials == 2);
+  f.world.run_for(Duration{100'000});
+  while (gets.size() < most + 1) {
+    gets.push_back(std::make_unique<Get>(f.pool(Protocol::http2)));
+    CHECK(gets.back()->is_running());  // at once, also the one that is too many for the first
+  }
+  CHECK(f.dialer.dials == 2);
+  REQUIRE(f.run_until([&] { return std::ranges::all_of(gets, [](const auto& get) { return get->ok(); }); }));
+}
+
 TEST_CASE("pool: ALPN decides where the protocol is automatic, and HTTP/1 gets a connection for each who waits") {
   for (const bool http2 : {true, false}) {
     CAPTURE(http2);

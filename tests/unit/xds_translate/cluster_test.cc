@@ -154,19 +154,26 @@ TEST_CASE("cluster: the protocol and its limits") {
   struct Case {
     std::string yaml;
     Cluster::Protocol protocol;
+    bool carries_http1 = true;
   };
   const Case cases[] = {
       {options("explicit_http_config: {http2_protocol_options: {}}}"), Cluster::Protocol::http2},
-      {options("explicit_http_config: {http_protocol_options: {enable_trailers: true}}}"), Cluster::Protocol::http1},
+      {options("explicit_http_config: {http_protocol_options: {enable_trailers: true}}}"), Cluster::Protocol::http1,
+       false},
       {options("use_downstream_protocol_config: {http2_protocol_options: {allow_connect: true}}}"),
        Cluster::Protocol::downstream},
       {"http2_protocol_options: {}", Cluster::Protocol::http2},
-      {"protocol_selection: USE_DOWNSTREAM_PROTOCOL", Cluster::Protocol::downstream},
+      {"protocol_selection: USE_DOWNSTREAM_PROTOCOL", Cluster::Protocol::downstream, false},
+      {options("use_downstream_protocol_config: {}}"), Cluster::Protocol::downstream, false},
+      {options("auto_config: {}}") +
+           ", transport_socket: {name: t, typed_config: " + typed("transport_sockets.tls.v3.UpstreamTlsContext") + "}}",
+       Cluster::Protocol::automatic},
   };
   for (const Case& c : cases) {
     CAPTURE(c.yaml);
     const auto out = good("{name: a, " + c.yaml + "}");
     CHECK(out->protocol == c.protocol);
+    CHECK(out->carries_http1 == c.carries_http1);
     CHECK(out->h1_trailers == c.yaml.contains("enable_trailers"));
   }
   const auto limits = good("{name: a, " +

@@ -38,6 +38,31 @@ HttpConnectionManager good_manager(const std::string& fields) {
 
 }  // namespace
 
+TEST_CASE("listener: HTTP/1 inside of HTTP/2 is offered to peers that prove who they are, where HTTP/2 is") {
+  const auto alpn = [](const std::string& terminal, const std::string& codec, const std::string& tls) {
+    const std::string manager = typed("filters.network.http_connection_manager.v3.HttpConnectionManager") +
+                                "stat_prefix: s, " + codec + kRouter + ", " + kRoutes + "}";
+    const std::string proxy = typed("filters.network.tcp_proxy.v3.TcpProxy") + "stat_prefix: t, cluster: a}";
+    const auto l = good(with_chain("{filters: [{name: f, typed_config: " + (terminal == "http" ? manager : proxy) +
+                                   "}], transport_socket: {name: t, typed_config: " +
+                                   typed("transport_sockets.tls.v3.DownstreamTlsContext") + tls + "}}}"));
+    std::string out;
+    for (const std::string& name : l->chains.at(0).tls->alpn) out += name + " ";
+    return out;
+  };
+  const auto tls = [](const char* names, bool mutual) {
+    return std::string(mutual ? "require_client_certificate: true, " : "") + "common_tls_context: {alpn_protocols: [" +
+           names + "], tls_certificates: [{certificate_chain: {inline_string: C}, private_key: {inline_string: K}}], " +
+           "validation_context: {trusted_ca: {inline_string: CA}}}";
+  };
+  CHECK(alpn("http", "", tls("h2, http/1.1", true)) == "pillion-h2 h2 http/1.1 ");
+  CHECK(alpn("http", "codec_type: HTTP2, ", tls("h2", true)) == "pillion-h2 h2 ");
+  CHECK(alpn("http", "", tls("http/1.1", true)) == "http/1.1 ");
+  CHECK(alpn("http", "", tls("h2, http/1.1", false)) == "h2 http/1.1 ");
+  CHECK(alpn("http", "codec_type: HTTP1, ", tls("h2, http/1.1", true)) == "h2 http/1.1 ");
+  CHECK(alpn("tcp", "", tls("h2, http/1.1", true)) == "h2 http/1.1 ");
+}
+
 TEST_CASE("listener: addresses, listener filters and what is not set") {
   const auto plain = good(with_chain(kTcp));
   CHECK(plain->addresses.at(0).to_string() == "127.0.0.1:80");
@@ -93,6 +118,8 @@ TEST_CASE("listener: the connection manager") {
   CHECK(plain.filters.empty());
   CHECK(plain.stream_idle_timeout == 300s);
   CHECK(plain.accept_http10);
+  CHECK(!plain.h2_allow_connect);
+  CHECK(good_manager("http2_protocol_options: {allow_connect: true}").h2_allow_connect);
   const auto full = good_manager(
       "codec_type: HTTP2, use_remote_address: true, xff_num_trusted_hops: 2, via: v, server_name: our, "
       "server_header_transformation: PASS_THROUGH, forward_client_cert_details: SANITIZE_SET, "
