@@ -12,11 +12,13 @@
 //   listener virtualInbound 0.0.0.0:15006    filter chains by port of the pod
 //   cluster  inbound|PORT||                  the application
 //
-// Between sidecars HTTP travels as HTTP/2 with ALPN "h2" where every endpoint has a sidecar (TrafficPolicy
-// connectionPool.upgradeToHttp2), else as HTTP/1.1. No private ALPN names are used: gRPC's and other clients could not
-// send them, and Envoy's HTTP codec would not recognise them. Where an inbound port could also carry TLS of the
-// application itself (permissive mode, a port that is not declared as HTTP), the mesh's TLS is known by its SNI,
-// `outbound_.PORT_._.HOST`.
+// Between sidecars HTTP/1 travels as HTTP/2 (TrafficPolicy connectionPool.upgradeToHttp2). A Pillion agrees on it with
+// each endpoint by ALPN, and where that is a Pillion too, on the kind that carries all of HTTP/1 (config::kCarryAlpn);
+// so it does for ports whose protocol is not declared, where an HTTP/2 that does not say what the client spoke would
+// reach the application. An Envoy is told HTTP/2 where every endpoint has a sidecar. No private ALPN names are in what
+// is emitted: gRPC's and other clients could not send them, and Envoy's HTTP codec would not recognise them. Where an
+// inbound port could also carry TLS of the application itself (permissive mode, a port that is not declared as HTTP),
+// the mesh's TLS is known by its SNI, `outbound_.PORT_._.HOST`.
 #pragma once
 
 #include <cstdint>

@@ -24,15 +24,24 @@ constexpr const char* kInboundBindV6 = "::6";
 constexpr Milliseconds kPingInterval{10000};
 constexpr Milliseconds kPingTimeout{3000};
 
-enum class Wire : uint8_t { http1, http2, as_received, tcp };
+// agreed: by ALPN, HTTP/2 before HTTP/1.1
+enum class Wire : uint8_t { http1, http2, agreed, as_received, tcp };
+
+// HTTP/1 is multiplexed where there is a sidecar at the other end. An Envoy takes "agreed" only for clusters all of
+// whose sockets know ALPN, which a plain-text one does not, so it is told.
+Wire wire_of_http1(const Scope& scope, const Peers& peers, const ConnectionPool& pool) {
+  if (!pool.upgrade_to_http2 || !peers.some) return Wire::http1;
+  if (is_pillion(scope.node)) return Wire::agreed;
+  return peers.all ? Wire::http2 : Wire::http1;
+}
 
 // What goes over the wire to the endpoints of a port.
-Wire wire_of(const ServicePort& port, const Peers& peers, const ConnectionPool& pool) {
+Wire wire_of(const Scope& scope, const ServicePort& port, const Peers& peers, const ConnectionPool& pool) {
   switch (port.protocol) {
     case Protocol::tcp: return Wire::tcp;
     case Protocol::http2:
     case Protocol::grpc: return Wire::http2;
-    case Protocol::http1: return peers.all && pool.upgrade_to_http2 ? Wire::http2 : Wire::http1;
+    case Protocol::http1: return wire_of_http1(scope, peers, pool);
     case Protocol::detect: return Wire::as_received;
   }
   return Wire::tcp;
@@ -40,6 +49,7 @@ Wire wire_of(const ServicePort& port, const Peers& peers, const ConnectionPool& 
 
 // Where the protocol follows the client's, the pool of each protocol offers its own ALPN, so none is named here.
 std::vector<std::string> alpn_of(Wire wire) {
+  if (wire == Wire::agreed) return {"h2", "http/1.1"};
   if (wire == Wire::http2) return {"h2"};
   if (wire == Wire::http1) return {"http/1.1"};
   return {};
@@ -56,13 +66,20 @@ void set_protocol(cluster::Cluster& out, Wire wire, const ConnectionPool& pool, 
     }
     if (pool.max_concurrent_streams) h2.mutable_max_concurrent_streams()->set_value(*pool.max_concurrent_streams);
   };
+  // Trailers are the application's, whichever protocol carries them.
+  auto fill_h1 = [](core::Http1ProtocolOptions& h1) { h1.set_enable_trailers(true); };
   if (wire == Wire::as_received) {
-    options.mutable_use_downstream_protocol_config()->mutable_http_protocol_options();
-    fill_h2(*options.mutable_use_downstream_protocol_config()->mutable_http2_protocol_options());
+    auto& as_received = *options.mutable_use_downstream_protocol_config();
+    fill_h1(*as_received.mutable_http_protocol_options());
+    // With them a Pillion may carry HTTP/1 in it; HTTP/2 itself passes without them too.
+    if (pool.upgrade_to_http2) fill_h2(*as_received.mutable_http2_protocol_options());
+  } else if (wire == Wire::agreed) {
+    fill_h1(*options.mutable_auto_config()->mutable_http_protocol_options());
+    fill_h2(*options.mutable_auto_config()->mutable_http2_protocol_options());
   } else if (wire == Wire::http2) {
     fill_h2(*options.mutable_explicit_http_config()->mutable_http2_protocol_options());
   } else {
-    options.mutable_explicit_http_config()->mutable_http_protocol_options();
+    fill_h1(*options.mutable_explicit_http_config()->mutable_http_protocol_options());
   }
   auto& common = *options.mutable_common_http_protocol_options();
   if (pool.idle_timeout) set_duration(*common.mutable_idle_timeout(), *pool.idle_timeout);
@@ -189,13 +206,13 @@ const TrafficPolicy& policy_or_default(const Scope& scope, const Service& servic
 void add_direct_cluster(const Scope& scope, const Service& service, const ServicePort& port, const Peers& peers,
                         ResourceSet& out) {
   const TrafficPolicy& policy = policy_or_default(scope, service, port);
-  const Wire wire = wire_of(port, peers, policy.pool);
+  const Wire wire = wire_of(scope, port, peers, policy.pool);
   cluster::Cluster c;
   c.set_name(cluster_name(service, port.port, scope.options, kDirectSubset));
   c.set_type(cluster::Cluster::ORIGINAL_DST);
   c.set_lb_policy(cluster::Cluster::CLUSTER_PROVIDED);
   set_policy(scope, c, policy);
-  set_protocol(c, wire, policy.pool, peers.all);
+  set_protocol(c, wire, policy.pool, peers.all || wire == Wire::agreed);
   // Only endpoints with a sidecar are sent here, and a host that is made from an address carries no metadata.
   *c.mutable_transport_socket() = upstream_tls(scope, peers.spiffe_ids, mesh_sni(scope, service, port), alpn_of(wire));
   out.add(kClusterType, c.name(), c);
@@ -206,7 +223,7 @@ void add_direct_cluster(const Scope& scope, const Service& service, const Servic
 void add_service_cluster(const Scope& scope, const Service& service, const ServicePort& port, ResourceSet& out) {
   const TrafficPolicy& policy = policy_or_default(scope, service, port);
   const Peers peers = peers_of(scope, service, port);
-  const Wire wire = wire_of(port, peers, policy.pool);
+  const Wire wire = wire_of(scope, port, peers, policy.pool);
   cluster::Cluster c;
   c.set_name(cluster_name(service, port.port, scope.options));
   c.set_type(cluster::Cluster::EDS);
@@ -214,7 +231,7 @@ void add_service_cluster(const Scope& scope, const Service& service, const Servi
   c.mutable_eds_cluster_config()->set_service_name(c.name());
   set_lb(scope, c, policy);
   set_policy(scope, c, policy);
-  set_protocol(c, wire, policy.pool, peers.all);
+  set_protocol(c, wire, policy.pool, peers.all || wire == Wire::agreed);
   set_transport(scope, c, peers, mesh_sni(scope, service, port), wire);
   out.add(kClusterType, c.name(), c);
   out.add(kEndpointType, c.name(), load_assignment(scope, c.name(), service, port, policy));

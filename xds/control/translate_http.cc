@@ -69,6 +69,7 @@ hcm::HttpConnectionManager http_manager(const Scope& scope, const HttpOptions& o
   add_access_log(scope, out);
   out.set_server_header_transformation(hcm::HttpConnectionManager::PASS_THROUGH);
   out.mutable_http_protocol_options()->set_accept_http_10(true);
+  out.mutable_http_protocol_options()->set_enable_trailers(true);
   // A WebSocket of an HTTP/1 client crosses the two sidecars as an extended CONNECT (RFC 8441).
   out.mutable_http2_protocol_options()->set_allow_connect(true);
   out.add_upgrade_configs()->set_upgrade_type("websocket");

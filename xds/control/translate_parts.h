@@ -36,6 +36,11 @@ struct Scope {
   MeshSettings settings;  // of the node's namespace
 };
 
+// A sidecar that is no Envoy: it has its keys in a store of its own.
+inline bool is_pillion(const NodeClass& node) {
+  return node.kind == NodeClass::Kind::sidecar && node.tls_files.empty();
+}
+
 // Which endpoints of a service port run a sidecar, and as whom.
 struct Peers {
   bool some = false;                    // at least one has a sidecar

@@ -210,6 +210,41 @@ TEST_CASE("translate: mutual TLS names the service accounts exactly, and keys st
   CHECK(context.common_tls_context().validation_context().trusted_ca().filename() == "/d/current/ca.pem");
 }
 
+namespace {
+
+std::string spoken_to(const Cluster& cluster) {
+  envoy::extensions::upstreams::http::v3::HttpProtocolOptions http;
+  REQUIRE(cluster.typed_extension_protocol_options().begin()->second.UnpackTo(&http));
+  if (http.has_auto_config()) return http.auto_config().has_http2_protocol_options() ? "agreed" : "wrong";
+  if (http.has_use_downstream_protocol_config()) {
+    return http.use_downstream_protocol_config().has_http2_protocol_options() ? "as received, carried" : "as received";
+  }
+  return http.explicit_http_config().has_http2_protocol_options() ? "http2" : "http1";
+}
+
+}  // namespace
+
+TEST_CASE("translate: HTTP/1 is multiplexed between sidecars unless a policy says otherwise") {
+  for (const auto& [port, upgrade, want] : {std::tuple{"name: http, ", "", "agreed"},
+                                            {"name: http, ", "upgradeToHttp2: false", "http1"},
+                                            {"", "", "as received, carried"},
+                                            {"", "upgradeToHttp2: false", "as received"},
+                                            {"name: grpc, ", "upgradeToHttp2: false", "http2"}}) {
+    CAPTURE(port);
+    CAPTURE(upgrade);
+    const auto model = model_of(
+        service_yaml("api",
+                     "{clusterIP: 10.78.0.9, selector: {app: api}, ports: [{" + std::string(port) + "port: 80}]}") +
+        pod_yaml("a", "api", "z", "10.77.0.2", true) +
+        "---\napiVersion: pillion.dev/v1alpha1\nkind: TrafficPolicy\nmetadata: {name: api, namespace: shop}\nspec: "
+        "{targetRefs: [{kind: Service, name: api}], connectionPool: {" +
+        upgrade + "}}\n");
+    const auto set = translate(*model, node("client", "", ""), {});
+    CHECK(explained(*set) == "");
+    CHECK(spoken_to(message_of<Cluster>(*set, kClusterType, "outbound|80||api.shop.svc.cluster.local")) == want);
+  }
+}
+
 TEST_CASE("translate: endpoints without a sidecar get plain text, beside others that have one") {
   const std::string services =
       service_yaml("api", "{clusterIP: 10.78.0.9, selector: {app: api}, ports: [{name: http, port: 80}]}");
@@ -217,10 +252,12 @@ TEST_CASE("translate: endpoints without a sidecar get plain text, beside others 
     const char* name;
     bool first, second;
     int matches;
-    bool h2;
+    const char* pillion;  // what a Pillion is told to speak
+    const char* envoy;
   };
-  static constexpr Case kCases[] = {
-      {"none", false, false, 0, false}, {"one", true, false, 2, false}, {"both", true, true, 2, true}};
+  static constexpr Case kCases[] = {{"none", false, false, 0, "http1", "http1"},
+                                    {"one", true, false, 2, "agreed", "http1"},
+                                    {"both", true, true, 2, "agreed", "http2"}};
   for (const Case& c : kCases) {
     CAPTURE(c.name);
     const auto model = model_of(services + pod_yaml("a", "api", "z", "10.77.0.2", c.first) +
@@ -229,9 +266,11 @@ TEST_CASE("translate: endpoints without a sidecar get plain text, beside others 
     CHECK(explained(*set) == "");
     const auto cluster = message_of<Cluster>(*set, kClusterType, "outbound|80||api.shop.svc.cluster.local");
     CHECK(cluster.transport_socket_matches_size() == c.matches);
-    envoy::extensions::upstreams::http::v3::HttpProtocolOptions http;
-    REQUIRE(cluster.typed_extension_protocol_options().begin()->second.UnpackTo(&http));
-    CHECK(http.explicit_http_config().has_http2_protocol_options() == c.h2);
+    CHECK(spoken_to(cluster) == c.pillion);
+    NodeClass envoy = node("client", "", "");
+    envoy.tls_files = "/d";
+    const auto of_envoy = translate(*model, envoy, {});
+    CHECK(spoken_to(message_of<Cluster>(*of_envoy, kClusterType, cluster.name())) == c.envoy);
     const auto cla = message_of<ClusterLoadAssignment>(*set, kEndpointType, cluster.name());
     CHECK(cla.endpoints(0).lb_endpoints(0).has_metadata() == c.first);
     CHECK(cla.endpoints(0).lb_endpoints(1).has_metadata() == c.second);
