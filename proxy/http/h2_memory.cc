@@ -1,5 +1,7 @@
 #include "proxy/http/h2_memory.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
@@ -13,6 +15,21 @@ constexpr size_t kKept = H2Memory::kKeptMax;
 #else
 constexpr size_t kKept = 0;  // builds that check see a use after return
 #endif
+
+// nghttp2 holds room for a frame of 16 KB in each session, and frames of that size are rare: bodies do not go through
+// it. Of pages that come from the system, only those that were written to cost memory.
+constexpr size_t kFromSystemMin = 16 * 1024;
+
+void* take(size_t bytes) {
+  if (bytes < kFromSystemMin) return std::malloc(bytes);
+  void* const pages = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return pages == MAP_FAILED ? nullptr : pages;
+}
+
+void give_back(void* at, size_t bytes) {
+  if (bytes < kFromSystemMin) return std::free(at);
+  munmap(at, bytes);
+}
 
 H2Memory& of(void* user_data) {
   return *static_cast<H2Memory*>(user_data);
@@ -45,7 +62,7 @@ void* H2Memory::allocate(size_t bytes) {
     bytes = (index + 1) * kStepBytes;
   }
   if (bytes > SIZE_MAX - sizeof(Block)) return nullptr;
-  auto* const block = static_cast<Block*>(std::malloc(sizeof(Block) + bytes));
+  auto* const block = static_cast<Block*>(take(sizeof(Block) + bytes));
   if (block == nullptr) return nullptr;
   block->room = bytes;
   return block + 1;
@@ -55,7 +72,7 @@ void H2Memory::release(void* at) {
   if (at == nullptr) return;
   Block* const block = static_cast<Block*>(at) - 1;
   const size_t index = (block->room - 1) / kStepBytes;
-  if (index >= kClasses || kept_[index].count >= kKept) return std::free(block);
+  if (index >= kClasses || kept_[index].count >= kKept) return give_back(block, sizeof(Block) + block->room);
   block->next = kept_[index].first;
   kept_[index].first = block;
   ++kept_[index].count;

@@ -10,6 +10,7 @@
 #include "proxy/net/tls.h"
 #include "proxy/net/tls_openssl.h"
 #include "proxy/net/tls_peer.h"
+#include "proxy/net/tls_peers.h"
 
 namespace pillion::net {
 
@@ -38,10 +39,12 @@ class TlsContextBase {
   TlsContextBase(SslCtxPtr ctx, PeerJudge judge) : ctx_(std::move(ctx)), judge_(std::move(judge)) {}
   SSL_CTX* ctx() const { return ctx_.get(); }
   const PeerJudge& judge() const { return judge_; }
+  TlsPeers& peers() const { return peers_; }
 
  private:
   SslCtxPtr ctx_;
   PeerJudge judge_;
+  mutable TlsPeers peers_;
 };
 
 class ServerTlsContext : public TlsContextBase {

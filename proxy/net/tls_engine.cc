@@ -175,7 +175,7 @@ TlsEngine::Result TlsEngine::fail(int ssl_error, const char* doing) {
 // === the peer ===
 
 int TlsEngine::judge_peer(X509_STORE_CTX* store) {
-  const PeerJudge& judge = server_ != nullptr ? server_->judge() : client_->judge();
+  const PeerJudge& judge = context().judge();
   if (auto verdict = judge.judge(store, verify_host_); !verdict) {
     // The result is kept in the session too: a resumed connection is not more than the one that it continues.
     X509_STORE_CTX_set_error(store, X509_STORE_CTX_get_error(store) == X509_V_OK ? X509_V_ERR_APPLICATION_VERIFICATION
@@ -193,7 +193,39 @@ void TlsEngine::keep_session(SslSessionPtr session) {
   if (client_ != nullptr) client_->sessions().put(session_key_, std::move(session));
 }
 
-TlsInfo TlsEngine::describe() const {
+const TlsContextBase& TlsEngine::context() const {
+  return server_ != nullptr ? static_cast<const TlsContextBase&>(*server_) : *client_;
+}
+
+std::shared_ptr<const TlsInfo> TlsEngine::describe() const {
+  return context().peers().share(make_info());
+}
+
+// A client's session may be offered to the peer again, by any worker: it stays whole.
+void TlsEngine::free_memory() {
+  SSL_free_buffers(ssl_.get());
+  if (server_ != nullptr && above_peer_ == nullptr) above_peer_ = server_->peers().take_from(ssl_.get());
+}
+
+std::vector<std::string> TlsEngine::peer_chain() const {
+  std::vector<std::string> out;
+  const X509Ptr leaf(SSL_get1_peer_certificate(ssl_.get()));
+  if (leaf == nullptr) return out;
+  out.push_back(der_of(leaf.get()));
+  if (above_peer_ != nullptr) {
+    out.insert(out.end(), above_peer_->begin(), above_peer_->end());
+    return out;
+  }
+  // A server's chain of the peer lacks the leaf in OpenSSL; a client's has it.
+  const STACK_OF(X509)* chain = SSL_get_peer_cert_chain(ssl_.get());
+  for (int i = 0; chain != nullptr && i < sk_X509_num(chain); ++i) {
+    X509* next = sk_X509_value(chain, i);
+    if (i > 0 || X509_cmp(next, leaf.get()) != 0) out.push_back(der_of(next));
+  }
+  return out;
+}
+
+TlsInfo TlsEngine::make_info() const {
   TlsInfo info;
   info.version = SSL_get_version(ssl_.get());
   info.cipher = SSL_get_cipher_name(ssl_.get());
@@ -208,7 +240,7 @@ TlsInfo TlsEngine::describe() const {
   if (peer == nullptr) return info;
   info.peer_certificate_hash = sha256_hex(peer.get());
   // Names that nobody has verified are not told: somebody would believe them.
-  const PeerJudge& judge = server_ != nullptr ? server_->judge() : client_->judge();
+  const PeerJudge& judge = context().judge();
   if (!judge.can_verify() || SSL_get_verify_result(ssl_.get()) != X509_V_OK) return info;
   info.peer_subject = subject_rfc2253(peer.get());
   for (SanName& name : san_names(peer.get())) {

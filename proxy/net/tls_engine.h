@@ -34,11 +34,13 @@ class TlsEngine {
   Result decrypt(Chain& plain);  // everything in cipher_in; ok: all of it was used
   Result encrypt(Chain& plain);  // all of it, in records as large as there are bytes
   void send_close_notify();
-  bool has_pending() const;                              // bytes of a record that were not given out yet
-  void free_buffers() { SSL_free_buffers(ssl_.get()); }  // OpenSSL takes new ones when it needs them
+  bool has_pending() const;  // bytes of a record that were not given out yet
+  // Of an idle connection; OpenSSL takes new buffers when it needs them.
+  void free_memory();
 
-  std::string& failure() { return failure_; }  // why the last call failed, a sentence
-  TlsInfo describe() const;                    // after the handshake
+  std::string& failure() { return failure_; }       // why the last call failed, a sentence
+  std::shared_ptr<const TlsInfo> describe() const;  // after the handshake
+  std::vector<std::string> peer_chain() const;      // DER, the leaf first
   SSL* ssl() const { return ssl_.get(); }
 
   // For the callbacks of OpenSSL.
@@ -48,6 +50,8 @@ class TlsEngine {
   const ServerTlsContext* server() const { return server_.get(); }
 
  private:
+  const TlsContextBase& context() const;
+  TlsInfo make_info() const;
   void set_up(SSL_CTX* ctx);
   Result fail(int ssl_error, const char* doing);
 
@@ -59,7 +63,8 @@ class TlsEngine {
   std::string verify_host_;
   std::string session_key_;
   std::string failure_;
-  bool peer_refused_ = false;  // failure_ says why already
+  TlsPeers::ChainPtr above_peer_;  // once free_memory() has taken it from OpenSSL
+  bool peer_refused_ = false;      // failure_ says why already
 };
 
 }  // namespace pillion::net

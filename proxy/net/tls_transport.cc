@@ -146,7 +146,7 @@ void TlsTransport::note_drained() {
 }
 
 void TlsTransport::on_idle() {
-  engine_->free_buffers();
+  engine_->free_memory();
 }
 
 // The bytes since `mark` begin in the record that the newest flush at or before it began with.
@@ -202,51 +202,16 @@ void TlsTransport::reset() {
 
 // === the peer's certificates ===
 
-namespace {
-
-SSL* ssl_of(const Transport& transport) {
-  const auto* tls = dynamic_cast<const TlsTransport*>(&transport);
-  return tls == nullptr ? nullptr : tls->engine().ssl();
-}
-
-// A server's chain of the peer lacks the leaf in OpenSSL; a client's has it.
-std::vector<X509*> peer_chain(SSL* ssl, const X509Ptr& leaf) {
-  std::vector<X509*> out;
-  if (leaf == nullptr) return out;
-  out.push_back(leaf.get());
-  const STACK_OF(X509)* chain = SSL_get_peer_cert_chain(ssl);
-  for (int i = 0; chain != nullptr && i < sk_X509_num(chain); ++i) {
-    X509* next = sk_X509_value(chain, i);
-    if (i > 0 || X509_cmp(next, leaf.get()) != 0) out.push_back(next);
-  }
-  return out;
-}
-
-}  // namespace
-
 std::vector<std::string> peer_chain_der(const Transport& transport) {
-  std::vector<std::string> out;
-  SSL* ssl = ssl_of(transport);
-  if (ssl == nullptr) return out;
-  const X509Ptr leaf(SSL_get1_peer_certificate(ssl));
-  for (X509* certificate : peer_chain(ssl, leaf)) {
-    const int size = i2d_X509(certificate, nullptr);
-    if (size <= 0) continue;
-    std::string der(static_cast<size_t>(size), '\0');
-    auto* at = reinterpret_cast<unsigned char*>(der.data());
-    i2d_X509(certificate, &at);
-    out.push_back(std::move(der));
-  }
-  return out;
+  const auto* tls = dynamic_cast<const TlsTransport*>(&transport);
+  return tls == nullptr ? std::vector<std::string>() : tls->engine().peer_chain();
 }
 
 std::string peer_certificate_pem(const Transport& transport, bool whole_chain) {
-  SSL* ssl = ssl_of(transport);
-  if (ssl == nullptr) return {};
-  const X509Ptr leaf(SSL_get1_peer_certificate(ssl));
   const BioPtr bio(BIO_new(BIO_s_mem()));
-  for (X509* certificate : peer_chain(ssl, leaf)) {
-    PEM_write_bio_X509(bio.get(), certificate);
+  for (const std::string& der : peer_chain_der(transport)) {
+    PEM_write_bio(bio.get(), PEM_STRING_X509, "", reinterpret_cast<const unsigned char*>(der.data()),
+                  static_cast<long>(der.size()));
     if (!whole_chain) break;
   }
   char* data = nullptr;

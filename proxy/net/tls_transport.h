@@ -36,7 +36,7 @@ class TlsTransport final : public Transport, TransportEvents, event::Flushable, 
   Chain take_unread() override { return std::move(unread_); }
   const Address& peer_address() const override { return lower_->peer_address(); }
   const Address& local_address() const override { return lower_->local_address(); }
-  const TlsInfo* tls() const override { return &info_; }
+  const TlsInfo* tls() const override { return info_.get(); }
   uint64_t bytes_written() const override { return bytes_written_; }
   bool was_unseen_since(uint64_t mark) const override;
   const TlsEngine& engine() const { return *engine_; }
@@ -68,7 +68,7 @@ class TlsTransport final : public Transport, TransportEvents, event::Flushable, 
   event::Executor& executor_;
   TransportPtr lower_;
   std::unique_ptr<TlsEngine> engine_;
-  TlsInfo info_;
+  std::shared_ptr<const TlsInfo> info_;
   TransportEvents* events_ = nullptr;
   event::Timer idle_timer_;
   Chain unread_;  // plaintext

@@ -44,6 +44,41 @@ TEST_CASE("tls: both sides prove who they are, in both versions, whole and one b
   }
 }
 
+TEST_CASE("tls: idle connections of one peer share what is known of it, and forget nothing") {
+  for (const int version : {0x0303, 0x0304}) {
+    CAPTURE(version);
+    auto with_root = std::make_shared<TlsMaterial>(*cart());
+    with_root->cert_chain += mesh().pem();
+    Plan server = mutual(web());
+    server.config.version_max = version;
+    const Plan client = mutual(with_root);
+    const auto server_context = net::make_server_context(server.config, server.secrets);
+    const auto client_context = net::make_client_context(client.config, client.secrets);
+    REQUIRE(server_context.has_value());
+    REQUIRE(client_context.has_value());
+    World worlds[2];
+    for (World& w : worlds) {
+      w.connect(*server_context, *client_context);
+      w.run();
+      REQUIRE(w.is_up());
+      const std::vector<std::string> chain = net::peer_chain_der(*w.server.transport);
+      const std::string pem = net::peer_certificate_pem(*w.server.transport, true);
+      w.executor.timers.advance_to(w.executor.now() + 2 * net::TlsTransport::kIdleAfter);
+      w.run();
+      CHECK(net::peer_chain_der(*w.server.transport) == chain);
+      CHECK(net::peer_certificate_pem(*w.server.transport, true) == pem);
+      w.send(w.client, "ping");
+      w.send(w.server, "pong");
+      w.run();
+      CHECK(w.server.received == "ping");
+      CHECK(w.client.received == "pong");
+    }
+    CHECK(net::peer_certificate_pem(*worlds[0].server.transport, true) == with_root->cert_chain);
+    CHECK(net::peer_chain_der(*worlds[0].client.transport).size() == 1);
+    CHECK(worlds[0].server.transport->tls() == worlds[1].server.transport->tls());
+  }
+}
+
 TEST_CASE("tls: the end of one direction leaves the other open, and a cut stream ends too") {
   for (const int version : {0x0303, 0x0304}) {
     for (const bool client_first : {true, false}) {
