@@ -72,6 +72,21 @@ class HttpConnection final : public Session,
 
   enum class State : uint8_t { open, lingering, gone };
 
+  // What most connections of HTTP/1 never start.
+  struct RareTimers {
+    explicit RareTimers(HttpConnection* owner)
+        : age(event::Timer::bind<&HttpConnection::on_max_duration>(owner)),
+          end(event::Timer::bind<&HttpConnection::on_drain_step>(owner)),
+          minute(event::Timer::bind<&HttpConnection::on_minute>(owner)) {}
+    event::Timer age;
+    event::Timer end;  // of the drain, then of the lingering
+    event::Timer minute;
+  };
+  RareTimers& rare_timers() {
+    if (rare_timers_ == nullptr) rare_timers_ = std::make_unique<RareTimers>(this);
+    return *rare_timers_;
+  }
+
   Services& services_;
   const config::HttpConnectionManager& manager_;
   net::TransportPtr transport_;
@@ -82,9 +97,7 @@ class HttpConnection final : public Session,
   OwningList<Exchange> exchanges_;
   Chain early_;  // input that the codec does not want yet
   event::Timer idle_timer_;
-  event::Timer age_timer_;
-  event::Timer end_timer_;  // of the drain, then of the lingering
-  event::Timer minute_timer_;
+  std::unique_ptr<RareTimers> rare_timers_;  // made when the first of them is started
   uint32_t requests_ = 0;
   State state_ = State::open;
   const bool http2_;
@@ -144,16 +157,13 @@ HttpConnection::HttpConnection(Services& services, ConnectionInfo info, net::Tra
       codec_(http2 ? http::make_h2_server(services.executor.chunks, *this, limits_of(manager, transport_->tls()))
                    : http::make_h1_server(services.executor.chunks, *this, limits_of(manager, transport_->tls()))),
       idle_timer_(event::Timer::bind<&HttpConnection::on_idle_timeout>(this)),
-      age_timer_(event::Timer::bind<&HttpConnection::on_max_duration>(this)),
-      end_timer_(event::Timer::bind<&HttpConnection::on_drain_step>(this)),
-      minute_timer_(event::Timer::bind<&HttpConnection::on_minute>(this)),
       http2_(http2) {
   count_open();
   watch_idleness();
   if (manager_.max_connection_duration.count() > 0) {
-    age_timer_.start_after(executor().timers, manager_.max_connection_duration);
+    rare_timers().age.start_after(executor().timers, manager_.max_connection_duration);
   }
-  if (http2_) minute_timer_.start_after(executor().timers, kMinute);
+  if (http2_) rare_timers().minute.start_after(executor().timers, kMinute);
   transport_->set_events(this);  // shows what it holds unread from the loop
   executor().dirty(*this);       // HTTP/2 greets first
 }
@@ -286,11 +296,11 @@ void HttpConnection::linger() {
   }
   state_ = State::lingering;
   idle_timer_.stop();
-  age_timer_.stop();
-  minute_timer_.stop();
+  rare_timers().age.stop();
+  rare_timers().minute.stop();
   early_.clear();
   if (std::exchange(early_paused_, false)) transport_->resume_reading();
-  end_timer_.start_after(executor().timers, manager_.delayed_close_timeout);
+  rare_timers().end.start_after(executor().timers, manager_.delayed_close_timeout);
 }
 
 // The FIN counts behind everything that was read before it, and behind the answers that are made by then.
@@ -340,7 +350,7 @@ void HttpConnection::begin_drain() {
   stats().add(ids_.downstream_cx_drain_close);
   codec_->start_drain(false);
   executor().dirty(*this);
-  end_timer_.start_after(executor().timers, http2_ ? manager_.drain_timeout : kIdleDrainTime);
+  rare_timers().end.start_after(executor().timers, http2_ ? manager_.drain_timeout : kIdleDrainTime);
 }
 
 void HttpConnection::finish_drain() {
@@ -353,7 +363,7 @@ void HttpConnection::on_drain_step() {
   if (state_ == State::lingering) return on_linger_timeout();
   if (state_ != State::open || drained_) return;
   // An answer under way may have begun before the drain, and says nothing of it: its client's next request is told.
-  if (!http2_ && codec_->active_streams() > 0) return end_timer_.start_after(executor().timers, kIdleDrainTime);
+  if (!http2_ && codec_->active_streams() > 0) return rare_timers().end.start_after(executor().timers, kIdleDrainTime);
   finish_drain();
 }
 
@@ -368,9 +378,11 @@ void HttpConnection::finish(const Error& why) {
   state_ = State::gone;
   count_close(why);
   idle_timer_.stop();
-  age_timer_.stop();
-  end_timer_.stop();
-  minute_timer_.stop();
+  if (rare_timers_ != nullptr) {
+    rare_timers_->age.stop();
+    rare_timers_->end.stop();
+    rare_timers_->minute.stop();
+  }
   event::Flushable::unlink();
   early_.clear();
   if (codec_->active_streams() > 0) codec_->on_connection_lost(why);
@@ -421,7 +433,7 @@ void HttpConnection::on_max_duration() {
 
 void HttpConnection::on_minute() {
   codec_->on_minute();
-  minute_timer_.start_after(executor().timers, kMinute);
+  rare_timers().minute.start_after(executor().timers, kMinute);
 }
 
 void HttpConnection::count_open() {
@@ -449,6 +461,8 @@ void HttpConnection::count_close(const Error& why) {
 }
 
 }  // namespace
+
+static_assert(sizeof(HttpConnection) <= 544);  // a sidecar has thousands of them, and nearly all are idle
 
 std::unique_ptr<Session> make_http_connection(Services& services, ConnectionInfo info, net::TransportPtr transport,
                                               const config::HttpConnectionManager& manager, bool http2) {

@@ -22,7 +22,7 @@ Exchange::Exchange(const ExchangeContext& context, http::ServerStream& stream, h
   record_.downstream_remote = record_.downstream_direct_remote = context.peer.address;
   record_.downstream_local = context.info.local;
   record_.downstream_tls = context.tls;
-  record_.sni = context.info.sni;
+  record_.sni = *context.info.sni;
   if (context.info.chain != nullptr) record_.filter_chain = context.info.chain->name;
   start_timers();
 }

@@ -101,9 +101,9 @@ void forward_client_certificate(const HttpConnectionManager& manager, const Peer
   if (mode == Mode::sanitize || !peer.has_certificate) {
     headers.remove(kId);
   } else if (mode == Mode::append_forward) {
-    append_to_list(headers, kId, ",", peer.certificate);
+    append_to_list(headers, kId, ",", *peer.certificate);
   } else if (mode == Mode::sanitize_set) {
-    headers.set(kId, peer.certificate);
+    headers.set(kId, *peer.certificate);
   }
 }
 

@@ -10,6 +10,7 @@
 
 #include "proxy/base/address.h"
 #include "proxy/base/random.h"
+#include "proxy/base/rare.h"
 #include "proxy/config/listener.h"
 #include "proxy/downstream/local_reply.h"
 #include "proxy/http/message.h"
@@ -23,7 +24,7 @@ struct Peer {
   std::string ip;
   bool is_tls = false;
   bool has_certificate = false;
-  std::string certificate;  // this hop's element of x-forwarded-client-cert
+  Rare<std::string> certificate;  // this hop's element of x-forwarded-client-cert
 };
 
 // Who sent the request, as far as the connection manager believes it.

@@ -206,7 +206,7 @@ void Intake::drop_ahead() {
 const config::FilterChain* Intake::match(std::string_view transport_protocol,
                                          std::span<const std::string_view> protocols) {
   return match_chain(*info_.listener, {.destination = info_.local,
-                                       .server_name = info_.sni,
+                                       .server_name = *info_.sni,
                                        .transport_protocol = transport_protocol,
                                        .application_protocols = protocols,
                                        .direct_source = transport_->peer_address(),

@@ -12,6 +12,7 @@
 
 #include "proxy/base/address.h"
 #include "proxy/base/list.h"
+#include "proxy/base/rare.h"
 #include "proxy/config/listener.h"
 #include "proxy/downstream/date.h"
 #include "proxy/downstream/server_first.h"
@@ -62,7 +63,7 @@ struct ConnectionInfo {
   Address local;    // the original destination where captured, else the socket's local address
   std::shared_ptr<const config::Listener> listener;  // pinned; `chain` points into it
   const config::FilterChain* chain = nullptr;
-  std::string sni;  // by tls_inspector or the handshake
+  Rare<std::string> sni;  // by tls_inspector or the handshake
   Instant accepted{};
   bool restored_destination = false;  // `local` is from SO_ORIGINAL_DST
 };

@@ -196,7 +196,7 @@ void Tunnel::log(const Error& why) {
   record.downstream_direct_remote = transport_->peer_address();
   record.downstream_local = info_.local;
   record.downstream_tls = transport_->tls();
-  record.sni = info_.sni;
+  record.sni = *info_.sni;
   record.connection_id = info_.id;
   const ExchangeValues values(record);
   for (const config::AccessLog& log : proxy_.access_logs) {

@@ -48,7 +48,7 @@ void H1Server::begin_stream() {
   in_over_ = head_sent_ = out_over_ = undecided_ = tunnel_ = is_head_ = is_connect_ = close_ = congested_ = false;
   begun_output_ = false;
   version_ = Version::http11;
-  upgrade_.clear();
+  upgrade_ = std::string();
   user_ = &events_.on_stream_begin(*this);
   parser_.set_arena(user_->arena());
 }
@@ -58,7 +58,7 @@ void H1Server::on_head() {
   version_ = head.version;
   is_head_ = head.method == "HEAD";
   is_connect_ = head.method == "CONNECT";
-  upgrade_ = head.upgrade;
+  if (!head.upgrade.empty()) upgrade_ = std::string(head.upgrade);
   close_ = head.wants_close;
   undecided_ = is_connect_ || !upgrade_.empty();
   in_over_ = parser_.is_over() && !undecided_;
@@ -92,7 +92,7 @@ void H1Server::send_informational(const ResponseHead& head) {
 bool H1Server::is_agreement(const ResponseHead& head) const {
   if (!undecided_) return false;
   if (is_connect_) return head.status / 100 == 2;
-  return head.status == 101 && !head.upgrade.empty() && list_has(upgrade_, head.upgrade);
+  return head.status == 101 && !head.upgrade.empty() && list_has(*upgrade_, head.upgrade);
 }
 
 const char* H1Server::check_head(const ResponseHead& head, bool end) const {

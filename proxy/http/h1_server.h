@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 
+#include "proxy/base/rare.h"
 #include "proxy/http/codec.h"
 #include "proxy/http/h1_parser.h"
 #include "proxy/http/h1_writer.h"
@@ -68,7 +69,7 @@ class H1Server final : public ServerCodec, private ServerStream {
   std::optional<Error> fault_;  // to be told by the next produce()
   Version version_ = Version::http11;
   uint64_t requests_ = 0;
-  std::string upgrade_;  // what the request asked for
+  Rare<std::string> upgrade_;  // what the request asked for
 
   bool busy_ = false;     // there is a stream, until detach() or reset()
   bool in_over_ = false;  // no more of this request is read
