@@ -86,10 +86,10 @@ class Session {
 void add_tls_records(Parts& parts) {
   const auto session = std::make_shared<Session>();
   for (const size_t bytes : {size_t{300}, size_t{16} * 1024}) {
-    parts.push_back(
-        {"TLS record, " + std::to_string(bytes) + " bytes", [session, text = std::string(bytes, 'y')](size_t n) {
-           while (n-- > 0) session->carry(text);
-         }});
+    parts.push_back(make_part("TLS record, " + std::to_string(bytes) + " bytes",
+                              [session, text = std::string(bytes, 'y')](size_t times) {
+                                while (times-- > 0) session->carry(text);
+                              }));
   }
 }
 
