@@ -1,20 +1,23 @@
 // One libuv loop, its executor and its mailbox: what a thread of the proxy runs. All uv handles of the process belong
 // to one of these.
 //
-//   one turn:  uv_timer ──► TimerQueue      poll ──► callbacks (refresh_now() first)      uv_prepare ──► end of turn:
-//              run what is ready, flush the dirty, empty the graveyard, until all are empty; re-arm the uv_timer
+//   one turn:  run what is ready, flush the dirty, empty the graveyard, until all are empty
+//              wait for sockets, for libuv, or for the next timer ──► timers ──► sockets ──► libuv, if it has work
+//
+// libuv is a guest of the poller: it has the listeners, signals, files, DNS and the mailbox, and the connections do not
+// pay for it.
 #pragma once
 
 #include <uv.h>
 
 #include <atomic>
 #include <memory>
-#include <optional>
 
 #include "proxy/base/list.h"
 #include "proxy/event/executor.h"
 #include "proxy/event/handle.h"
 #include "proxy/event/mailbox.h"
+#include "proxy/event/poller.h"
 
 namespace pillion::event {
 
@@ -34,6 +37,7 @@ class Loop {
 
   Executor& executor() { return executor_; }
   Instant now() const { return executor_.now(); }
+  Poller& poller() { return poller_; }
   uv_loop_t* uv() { return &uv_; }
 
   void run();   // until stop()
@@ -44,7 +48,7 @@ class Loop {
   bool post(std::unique_ptr<Message> message) { return mailbox_->post(std::move(message)); }
   std::shared_ptr<Mailbox> mailbox() const { return mailbox_; }  // for senders that may outlive the loop
 
-  // Every uv callback calls this first: the time is read once per batch of events, not once per event.
+  // Every callback calls this first: the time is read once per batch of events, not once per event.
   void refresh_now() {
     if (now_is_fresh_) return;
     now_is_fresh_ = true;
@@ -57,17 +61,14 @@ class Loop {
   size_t residents() { return residents_.count(); }
 
  private:
-  void on_timer();
-  void on_prepare();
-  void arm_timer();
+  void turn(bool wait);
+  int wait_ms();
 
   uv_loop_t uv_{};
   Executor executor_;
-  HandlePtr<uv_timer_t> timer_;
-  HandlePtr<uv_prepare_t> prepare_;
+  Poller poller_;
   std::shared_ptr<Mailbox> mailbox_;
   OwningList<Resident, ResidentTag> residents_;
-  std::optional<uint64_t> armed_for_ms_;  // what the uv_timer is set to, on uv_now()'s clock
   std::atomic<bool> stop_asked_ = false;
   bool now_is_fresh_ = false;
   bool is_closing_ = false;

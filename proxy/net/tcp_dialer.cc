@@ -1,17 +1,27 @@
 #include "proxy/net/tcp_dialer.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+
 #include "proxy/net/tcp.h"
 #include "proxy/net/tls.h"
 
 namespace pillion::net {
 namespace {
 
-// One dial. The connect request lives in the handle's block: closing the handle cancels it, and its callback then finds
-// no owner. One deadline covers the connection and the TLS handshake on top of it.
+bool set_option(int fd, int level, int option, int value) {
+  return setsockopt(fd, level, option, &value, sizeof(value)) == 0;
+}
+
+// One dial. One deadline covers the connection and the TLS handshake on top of it.
 //
 //   created ──► connecting ──► (handshake, if TLS) ──► told (on_dialed or on_dial_failed, once)
 //   dropping it in any state closes the socket
-class TcpDial final : public Dial, HandshakeEvents, event::Steppable {
+class TcpDial final : public Dial, HandshakeEvents, event::Steppable, event::SocketEvents {
  public:
   TcpDial(event::Loop& loop, const DialOptions& options, DialEvents& events)
       : loop_(loop),
@@ -24,7 +34,7 @@ class TcpDial final : public Dial, HandshakeEvents, event::Steppable {
         alpn_default_(options.alpn_default),
         carries_http1_(options.carries_http1) {
     if (const int error = start(options); error != 0) {
-      error_ = -error;
+      error_ = error;
       loop_.executor().ready(*this);  // an event never comes from inside dial()
       return;
     }
@@ -32,34 +42,49 @@ class TcpDial final : public Dial, HandshakeEvents, event::Steppable {
   }
 
  private:
+  // Returns 0 or the error.
   int start(const DialOptions& options) {
-    handle_ = event::make_handle<uv_tcp_t, TcpWrites>(this);
-    if (const int error = uv_tcp_init(loop_.uv(), &handle_->uv); error != 0) return error;
-    handle_->initialised = true;
-    sockaddr_storage storage;
-    if (!options.bind.is_none()) {
-      options.bind.to_sockaddr(storage);
-      if (const int error = uv_tcp_bind(&handle_->uv, reinterpret_cast<sockaddr*>(&storage), 0); error != 0)
-        return error;
+    const int fd = ::socket(options.remote.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) return errno;
+    if (const int error = prepare(fd, options); error != 0) {
+      ::close(fd);
+      return error;
     }
-    if (options.tcp_keepalive) uv_tcp_keepalive(&handle_->uv, 1, kKeepaliveDelaySeconds);
-    options.remote.to_sockaddr(storage);
-    return uv_tcp_connect(&handle_->extra.connect, &handle_->uv, reinterpret_cast<sockaddr*>(&storage),
-                          [](uv_connect_t* request, int status) {
-                            if (void* owner = TcpHandle::of(request->handle)->owner) {
-                              static_cast<TcpDial*>(owner)->on_connected(status);
-                            }
-                          });
+    socket_ = loop_.poller().add(fd);
+    if (socket_ == nullptr) return errno;
+    socket_->owner = this;
+    return 0;
   }
 
-  void on_connected(int status) {
+  static int prepare(int fd, const DialOptions& options) {
+    sockaddr_storage storage;
+    if (options.remote.is_ip()) set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    if (options.tcp_keepalive) {
+      set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+      set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, kKeepaliveDelaySeconds);
+      set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, 1);
+      set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, 10);
+    }
+    if (!options.bind.is_none()) {
+      const socklen_t length = options.bind.to_sockaddr(storage);
+      if (!set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1)) return errno;
+      if (::bind(fd, reinterpret_cast<sockaddr*>(&storage), length) != 0) return errno;
+    }
+    const socklen_t length = options.remote.to_sockaddr(storage);
+    const int done = ::connect(fd, reinterpret_cast<sockaddr*>(&storage), length);
+    return done == 0 || errno == EINPROGRESS ? 0 : errno;
+  }
+
+  // Writable is connected; what else the event says belongs to the transport, which will not be told again.
+  void on_ready(uint32_t events) override {
+    if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) == 0) return;
     loop_.refresh_now();
     timer_.stop();
-    if (status != 0) {
-      fail({Code::connect_failed, Side::upstream, Retry::safe, -status, "connecting"});
-      return;
-    }
-    auto transport = std::make_unique<TcpTransport>(loop_, std::move(handle_));
+    int error = 0;
+    socklen_t size = sizeof(error);
+    if (getsockopt(socket_->fd(), SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
+    if (error != 0) return fail({Code::connect_failed, Side::upstream, Retry::safe, error, "connecting"});
+    auto transport = std::make_unique<TcpTransport>(loop_, std::move(socket_), events);
     if (tls_ == nullptr) {
       events_.on_dialed(std::move(transport));
       return;
@@ -78,14 +103,14 @@ class TcpDial final : public Dial, HandshakeEvents, event::Steppable {
   void step() override { fail({Code::connect_failed, Side::upstream, Retry::safe, error_, "connecting"}); }
   void fail(const Error& why) {
     timer_.stop();
-    handle_.reset();
+    socket_.reset();
     events_.on_dial_failed(why);
   }
 
-  static constexpr unsigned kKeepaliveDelaySeconds = 60;
+  static constexpr int kKeepaliveDelaySeconds = 60;
   event::Loop& loop_;
   DialEvents& events_;
-  TcpHandlePtr handle_;
+  event::SocketPtr socket_;
   event::Timer timer_;
   Instant deadline_;
   std::shared_ptr<const ClientTlsContext> tls_;

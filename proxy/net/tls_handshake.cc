@@ -94,7 +94,7 @@ class HandshakeWork final : public event::Retirable, TransportEvents, event::Ste
     lower_->set_events(nullptr);
     if (is_paused_) lower_->resume_reading();
     HandshakeEvents* events = std::exchange(events_, nullptr);
-    events->on_handshaken(std::make_unique<TlsTransport>(executor_, std::move(lower_), std::move(engine_)));
+    events->on_handshaken(std::make_unique<TlsTransport>(executor_, std::move(lower_), std::move(engine_), is_eof_));
   }
 
   void fail(Code code, int os, std::string_view detail) {

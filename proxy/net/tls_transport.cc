@@ -9,12 +9,14 @@
 
 namespace pillion::net {
 
-TlsTransport::TlsTransport(event::Executor& executor, TransportPtr lower, std::unique_ptr<TlsEngine> engine)
+TlsTransport::TlsTransport(event::Executor& executor, TransportPtr lower, std::unique_ptr<TlsEngine> engine,
+                           bool lower_ended)
     : executor_(executor),
       lower_(std::move(lower)),
       engine_(std::move(engine)),
       info_(engine_->describe()),
-      idle_timer_(event::Timer::bind<&TlsTransport::on_idle>(this)) {
+      idle_timer_(event::Timer::bind<&TlsTransport::on_idle>(this)),
+      lower_ended_(lower_ended) {
   idle_timer_.start_after(executor_.timers, kIdleAfter);
 }
 
@@ -66,10 +68,13 @@ void TlsTransport::show() {
 
 void TlsTransport::step() {
   read_records();
+  if (lower_ended_) eof_seen_ = true;
   show();
 }
 
+// What the handshake left undecrypted came before the end of the stream.
 void TlsTransport::on_eof() {
+  read_records();
   eof_seen_ = true;
   show();
 }

@@ -22,7 +22,8 @@ class TlsTransport final : public Transport, TransportEvents, event::Flushable, 
   static constexpr size_t kMarks = 8;               // flushes that was_unseen_since() can tell apart
 
   // After the handshake. `lower` may hold bytes still.
-  TlsTransport(event::Executor& executor, TransportPtr lower, std::unique_ptr<TlsEngine> engine);
+  // `lower_ended`: the handshake was told of the FIN, behind bytes that it left to us.
+  TlsTransport(event::Executor& executor, TransportPtr lower, std::unique_ptr<TlsEngine> engine, bool lower_ended);
   ~TlsTransport() override;
 
   void set_events(TransportEvents* events) override;
@@ -79,6 +80,7 @@ class TlsTransport final : public Transport, TransportEvents, event::Flushable, 
   uint32_t pauses_ = 0;
   std::optional<Error> broken_;  // found where it could not be told yet
   bool above_high_ = false;
+  bool lower_ended_;
   bool eof_seen_ = false;
   bool eof_shown_ = false;
   bool shut_wanted_ = false;
