@@ -115,15 +115,17 @@ bool is_nominated(const Framing& f, const Header& h) {
 
 // Reads the framing fields of a head and takes them out of it. `is_request`: Host and Expect mean something.
 const char* take_framing(HeaderMap& fields, bool is_request, Framing& f) {
-  for (const Header& h : fields) {
-    if (const char* fault = read_field(fields.arena(), h, f)) return fault;
-  }
-  if (f.chunked && f.content_length) return "both Content-Length and Transfer-Encoding";
+  const char* fault = nullptr;
   fields.remove_if([&](const Header& h) {
+    if (h.id == HeaderId::other) return false;
+    if (const char* found = read_field(fields.arena(), h, f); found != nullptr && fault == nullptr) fault = found;
     if (h.id == HeaderId::host) return is_request;
     if (h.id == HeaderId::expect) return is_request && f.expects_continue;
-    return is_written_by_codec(h.id) || is_nominated(f, h);
+    return is_written_by_codec(h.id);
   });
+  if (fault != nullptr) return fault;
+  if (f.chunked && f.content_length) return "both Content-Length and Transfer-Encoding";
+  if (f.options > 0) fields.remove_if([&](const Header& h) { return is_nominated(f, h); });
   return nullptr;
 }
 

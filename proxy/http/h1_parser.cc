@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "proxy/base/check.h"
+#include "proxy/http/h1_plain.h"
 #include "proxy/http/octets.h"
 #include "proxy/http/validate.h"
 
@@ -245,8 +246,27 @@ H1Parser::Step H1Parser::collect(Chain& in) {
 // === head ===
 
 H1Parser::Step H1Parser::read_head(Chain& in) {
+  if (section_size_ == 0 && !in.empty() && read_plain(in)) {
+    return kind_ == Kind::request ? build_request() : build_response();
+  }
   const Step step = collect(in);
   return step == Step::head ? parse_head() : step;
+}
+
+bool H1Parser::read_plain(Chain& in) {
+  const std::string_view bytes = in.front();
+  H1PlainHead head;
+  const bool is_plain = kind_ == Kind::request ? read_plain_request(bytes, head) : read_plain_response(bytes, head);
+  if (!is_plain || head.bytes > limits_.head_bytes_max || head.fields > limits_.headers_max) return false;
+  const char* const block = arena_->copy(bytes.substr(0, head.bytes)).data();
+  H1RawHead& raw = message_->raw = H1RawHead(*arena_);
+  raw.method = head.method;
+  raw.target = head.target.of(block);
+  raw.status = head.status;
+  raw.fields.reserve(head.fields);
+  for (size_t i = 0; i < head.fields; ++i) raw.fields.add(head.names[i].of(block), head.values[i].of(block));
+  in.drain(head.bytes);
+  return true;
 }
 
 // llhttp is generous with spaces in the start line, and knows protocols of other names.

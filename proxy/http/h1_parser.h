@@ -6,6 +6,7 @@
 //
 // A head is first collected whole in the arena (one copy; its end, its line ends and its size are watched octet by
 // octet while it arrives), then parsed in one go, so that every view points into one block and no token is ever cut.
+// A head that is whole in one read and plain goes a shorter way to the same end (h1_plain.h).
 // Bodies are not copied. The steps do not depend on how the bytes were cut into reads, except where a body is divided.
 #pragma once
 
@@ -81,6 +82,7 @@ class H1Parser {
 
   Step begin(Chain& in);
   Step read_head(Chain& in);
+  bool read_plain(Chain& in);
   Step parse_head();
   bool is_start_line_spaced(const H1RawHead& raw) const;
   Step build_request();

@@ -54,16 +54,6 @@ constexpr NameTable make_name_table() {
 
 constexpr NameTable kTable = make_name_table();
 
-// tchar of RFC 9110 5.6.2.
-constexpr std::array<bool, 256> make_token_chars() {
-  std::array<bool, 256> ok{};
-  for (int c = '0'; c <= '9'; ++c) ok[c] = true;
-  for (int c = 'a'; c <= 'z'; ++c) ok[c] = ok[c - 'a' + 'A'] = true;
-  for (const char c : std::string_view("!#$%&'*+-.^_`|~")) ok[static_cast<unsigned char>(c)] = true;
-  return ok;
-}
-constexpr std::array<bool, 256> kTokenChars = make_token_chars();
-
 }  // namespace
 
 HeaderId header_id(std::string_view name) {
@@ -89,7 +79,7 @@ bool equals_ignore_case(std::string_view a, std::string_view b) {
 
 bool is_token(std::string_view s) {
   if (s.empty()) return false;
-  return std::ranges::all_of(s, [](char c) { return kTokenChars[static_cast<unsigned char>(c)]; });
+  return std::ranges::all_of(s, is_token_char);
 }
 
 bool is_field_value(std::string_view s) {

@@ -1,6 +1,11 @@
 // Eight octets at a time: what the scans of heads are made of.
 #pragma once
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+#include <array>
 #include <bit>
 #include <cstdint>
 #include <cstring>
@@ -24,10 +29,33 @@ constexpr bool is_control(char c) {
   return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
 }
 
+// tchar of RFC 9110 5.6.2.
+constexpr std::array<bool, 256> make_token_chars() {
+  std::array<bool, 256> ok{};
+  for (int c = '0'; c <= '9'; ++c) ok[c] = true;
+  for (int c = 'a'; c <= 'z'; ++c) ok[c] = ok[c - 'a' + 'A'] = true;
+  for (const char c : std::string_view("!#$%&'*+-.^_`|~")) ok[static_cast<unsigned char>(c)] = true;
+  return ok;
+}
+inline constexpr std::array<bool, 256> kTokenChars = make_token_chars();
+
+constexpr bool is_token_char(char c) {
+  return kTokenChars[static_cast<unsigned char>(c)];
+}
+
 // How many octets there are before the first control (below 0x20, a tab too, or DEL); all of them where there is none.
 inline size_t plain_prefix(std::string_view bytes) {
   static_assert(std::endian::native == std::endian::little);
   size_t n = 0;
+#ifdef __SSE2__
+  for (; n + sizeof(__m128i) <= bytes.size(); n += sizeof(__m128i)) {
+    const __m128i octets = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes.data() + n));
+    const __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(octets, _mm_set1_epi8(0x1f)), octets);
+    const __m128i del = _mm_cmpeq_epi8(octets, _mm_set1_epi8(0x7f));
+    const auto found = static_cast<unsigned>(_mm_movemask_epi8(_mm_or_si128(low, del)));
+    if (found != 0) return n + static_cast<size_t>(std::countr_zero(found));
+  }
+#endif
   for (; n + kWordBytes <= bytes.size(); n += kWordBytes) {
     const uint64_t word = load_word(bytes.data() + n);
     const uint64_t del = word ^ repeated(0x7f);

@@ -114,6 +114,7 @@ void TcpTransport::on_ready(uint32_t events) {
 
 void TcpTransport::set_events(TransportEvents* events) {
   events_ = events;
+  unread_shown_ = false;
   if (events_ != nullptr && (!unread_.empty() || eof_seen_ || readable_)) executor_.ready(*this);
 }
 
@@ -130,7 +131,8 @@ void TcpTransport::read_share() {
     if (count < 0 && errno == EAGAIN) return;
     if (count <= 0) return read_ended(count == 0 ? 0 : errno);
     taken += static_cast<size_t>(count);
-    if (pauses_ == 0) events_->on_bytes(unread_);
+    unread_shown_ = pauses_ == 0;
+    if (unread_shown_) events_->on_bytes(unread_);
   }
 }
 
@@ -163,8 +165,11 @@ ssize_t TcpTransport::read_some() {
     if (i > 0) executor_.chunks.release(chunks[i]);
     left -= n;
   }
-  if (count > 0) read_chunks_ = filled ? std::min(read_chunks_ * 4, kReadChunksMax) : read_chunks_;
-  if (count > 0 && static_cast<size_t>(count) <= room / 8) read_chunks_ = std::max(read_chunks_ / 2, 1U);
+  if (filled) {
+    read_chunks_ = std::min(read_chunks_ * 4, kReadChunksMax);
+  } else if (count > 0 && static_cast<size_t>(count) <= room / 8) {
+    read_chunks_ = std::max(read_chunks_ / 2, 1U);
+  }
   errno = error;
   return count;
 }
@@ -176,16 +181,20 @@ void TcpTransport::read_ended(int error) {
   executor_.ready(*this);
 }
 
-// Shows what came while nobody could take it, reads on, and tells the end.
+// Shows what came while nobody could take it, or the end. What the owner makes ready by that, such as an answer, is
+// done before more is read: the rest is for the next turn, and the end for the next step.
 void TcpTransport::step() {
   if (events_ == nullptr || pauses_ > 0 || socket_ == nullptr) return;
-  if (!unread_.empty()) events_->on_bytes(unread_);
-  read_share();
-  if (eof_seen_ && !eof_shown_ && events_ != nullptr && pauses_ == 0 && socket_ != nullptr) {
-    eof_shown_ = true;
-    note_reset_behind_fin();
-    events_->on_eof();
-  }
+  const bool shows_now = !unread_.empty() && !unread_shown_;
+  unread_shown_ = true;
+  if (shows_now) events_->on_bytes(unread_);
+  if (socket_ == nullptr) return;
+  if (readable_ && !eof_seen_) return socket_->again();
+  if (!eof_seen_ || eof_shown_ || events_ == nullptr || pauses_ > 0) return;
+  if (shows_now) return executor_.ready(*this);
+  eof_shown_ = true;
+  note_reset_behind_fin();
+  events_->on_eof();
 }
 
 void TcpTransport::pause_reading() {
@@ -195,6 +204,7 @@ void TcpTransport::pause_reading() {
 void TcpTransport::resume_reading() {
   PILLION_DCHECK(pauses_ > 0);
   if (--pauses_ > 0 || socket_ == nullptr) return;
+  unread_shown_ = false;
   if (!unread_.empty() || readable_ || (eof_seen_ && !eof_shown_)) executor_.ready(*this);
 }
 

@@ -73,7 +73,8 @@ class TcpTransport final : public Transport, public event::Flushable, public eve
   bool writable_ = true;
   bool ending_ = false;  // the kernel told a FIN or an error: reads go on until that is met
   bool above_high_ = false;
-  bool eof_seen_ = false;  // the FIN arrived
+  bool unread_shown_ = false;  // as it is now, to who owns this now
+  bool eof_seen_ = false;      // the FIN arrived
   bool eof_shown_ = false;
   bool shut_wanted_ = false;
   bool shut_sent_ = false;
