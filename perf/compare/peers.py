@@ -21,6 +21,7 @@ class Job:
     front_tls: bool = False
     back_tls: bool = False
     websocket: bool = False
+    agreed: bool = False
 
 
 @dataclasses.dataclass
@@ -43,9 +44,13 @@ def start(bench: Bench, name, job: Job):
 
 
 def start_pair(bench: Bench, name, job: Job):
-    """Two sidecars: HTTP/1.1 from the application, HTTP/2 over mutual TLS between them, the job's origin behind."""
+    """Two sidecars: HTTP/1.1 from the application, HTTP/2 over mutual TLS between them, the job's origin behind.
+
+    A Pillion is configured as the control plane of a mesh does it: what is spoken is agreed by ALPN.
+    """
     inbound = start(bench, name, Job("http2", job.back, job.origin, front_tls=True))
-    outbound = start(bench, name, Job(job.front, "http2", inbound.address, back_tls=True))
+    outbound = start(bench, name, Job(job.front, "http2", inbound.address, back_tls=True,
+                                        agreed=name.startswith("pillion")))
     return Target(name, [outbound.pids[0], inbound.pids[0]], outbound.address)
 
 
@@ -99,6 +104,7 @@ _MANAGER = ("{name: envoy.filters.network.http_connection_manager, typed_config:
             "[{name: all, domains: ['*'], routes: [{match: {prefix: /}, route: {cluster: origin, timeout: 15s, "
             "retry_policy: {retry_on: 'connect-failure,refused-stream,unavailable,cancelled', num_retries: 2}}}]}]}}}")
 _TUNNEL = "{name: envoy.filters.network.tcp_proxy, typed_config: {${tcp_proxy}, stat_prefix: front, cluster: origin}}"
+_AGREED = "{${http_options}auto_config: {http2_protocol_options: {allow_connect: true}}}}"
 _UPGRADE = "http_filters: ${router}, upgrade_configs: [{upgrade_type: websocket}]"
 
 
@@ -114,13 +120,14 @@ def tls_context(tls, side, alpn):
 def bootstrap_text(bench, job, address):
     tls = bench.certificates() if job.front_tls or job.back_tls else None
     http2 = job.back == "http2"
+    alpn = ["h2", "http/1.1"] if job.agreed else ["h2"] if http2 else ["http/1.1"]
     manager = _MANAGER.replace("http_filters: ${router}", _UPGRADE) if job.websocket else _MANAGER
     text = fill("bootstrap.yaml", {
         "ip": address[0], "port": address[1], "origin": job.origin[0], "origin_port": job.origin[1],
         "filter": _TUNNEL if job.front == "tcp" else manager,
         "front_tls": tls_context(tls, "server", ["h2", "http/1.1"]) if job.front_tls else "",
-        "protocol": "typed_extension_protocol_options: ${h2}" if http2 else "",
-        "back_tls": tls_context(tls, "client", ["h2"] if http2 else ["http/1.1"]) if job.back_tls else ""})
+        "protocol": f"typed_extension_protocol_options: {_AGREED if job.agreed else '${h2}'}" if http2 else "",
+        "back_tls": tls_context(tls, "client", alpn) if job.back_tls else ""})
     return expand(text, {})
 
 

@@ -138,6 +138,7 @@ int run_open(const Options& options, Poller& poller) {
 int run(int argc, char** argv) {
   signal(SIGPIPE, SIG_IGN);
   Options options = parse(argc, argv);
+  const std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context(options.target.context, SSL_CTX_free);
   Poller poller;
   if (options.mode == "open") return run_open(options, poller);
   if (options.mode == "echo") websocket_echo(options.target.address);
