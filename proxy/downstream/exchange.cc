@@ -122,7 +122,7 @@ void Exchange::start_attempt() {
   retry_due_ = false;
   ++record_.attempts_total;
   if (record_.attempts_total > 1) set_retry_headers();
-  attempt_ = std::make_unique<route::Attempt>(*this, *cluster_, executor());
+  attempt_.reset(new (executor().blocks) route::Attempt(*this, *cluster_, executor()));
   // The body goes out anew from the replay buffer: what the last attempt was given, and what came since.
   Chain& body = body_to_send();
   if (!replay_.empty()) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <new>
 
 namespace pillion::http {
 namespace {
@@ -87,6 +88,18 @@ void* H2Memory::reallocate(void* at, size_t bytes) {
   std::memcpy(larger, at, room);
   release(at);
   return larger;
+}
+
+void* H2Memory::allocate_object(size_t bytes) {
+  auto* const room = static_cast<Block*>(allocate(sizeof(Block) + bytes));
+  if (room == nullptr) throw std::bad_alloc();
+  new (room) H2Memory*(this);  // whose it is, for who gives it back
+  return room + 1;
+}
+
+void H2Memory::release_object(void* at) {
+  void* const room = static_cast<Block*>(at) - 1;
+  (*static_cast<H2Memory**>(room))->release(room);
 }
 
 void H2Memory::trim() {

@@ -21,7 +21,10 @@ class H2Memory {
   ~H2Memory() { trim(); }
 
   nghttp2_mem* for_nghttp2() { return &mem_; }  // outlives the session
-  void trim();                                  // gives back what nobody uses
+  // For an object of ours that comes and goes with theirs; never null. Outlives it, too.
+  void* allocate_object(size_t bytes);
+  static void release_object(void* at);
+  void trim();  // gives back what nobody uses
 
  private:
   struct alignas(2 * sizeof(void*)) Block {

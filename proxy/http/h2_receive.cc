@@ -27,7 +27,7 @@ Expected<void> H2Session::feed(Chain& in) {
     if (const H2Sequence::Fault* fault = sequence_.fault()) fail(Code::bad_message, fault->what, fault->h2_code);
   }
   if (failed_ || lost_) in.clear();
-  trim_memory();
+  trim_memory(false);
   if (std::exchange(untold_, false)) return std::unexpected(*failed_);
   return {};
 }
@@ -58,7 +58,7 @@ int H2Session::on_begin_headers(const nghttp2_frame& frame) {
     if (stream_count_ >= kStreamsHardFactor * limits_.concurrent_streams_max) {
       return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     }
-    stream = &add(std::make_unique<H2Stream>(*this, nullptr, nullptr));
+    stream = &add(nullptr);
     stream->id_ = frame.hd.stream_id;
     stream->is_open_ = true;
     ++open_;

@@ -147,14 +147,16 @@ void H2Session::submit_settings() {
 
 // === streams ===
 
+static_assert(sizeof(H2Stream) + 2 * sizeof(void*) <= H2Memory::kClasses * H2Memory::kStepBytes);  // or it is not kept
+
 H2Stream* H2Session::find(int32_t id) const {
   return id == 0 ? nullptr : static_cast<H2Stream*>(nghttp2_session_get_stream_user_data(session_.get(), id));
 }
 
-H2Stream& H2Session::add(std::unique_ptr<H2Stream> stream) {
+H2Stream& H2Session::add(ClientStreamEvents* client) {
   streams_peak_ = std::max(streams_peak_, ++stream_count_);
   ++active_;
-  return streams_.push_back(std::move(stream));
+  return streams_.push_back(std::unique_ptr<H2Stream>(new (memory_) H2Stream(*this, nullptr, client)));
 }
 
 // The user left. What nghttp2 still has stays until it is closed there.
@@ -178,8 +180,10 @@ void H2Session::forget(H2Stream& stream) {
   --stream_count_;
 }
 
-void H2Session::trim_memory() {
-  if (stream_count_ * kTrimFraction > streams_peak_) return;
+// After a burst of many streams the next one mostly follows, and what they take is a hundred allocations: it is kept
+// for a while. What a few have left is given back at once.
+void H2Session::trim_memory(bool at_once) {
+  if (stream_count_ * kTrimFraction > streams_peak_ || (!at_once && streams_peak_ > kTrimAtOnceMax)) return;
   memory_.trim();
   streams_peak_ = stream_count_;
 }
@@ -187,7 +191,7 @@ void H2Session::trim_memory() {
 H2Stream& H2Session::start(ClientStreamEvents& events) {
   PILLION_CHECK(can_start());
   ++unsubmitted_;
-  return add(std::make_unique<H2Stream>(*this, nullptr, &events));
+  return add(&events);
 }
 
 bool H2Session::can_start() const {
@@ -256,7 +260,7 @@ void H2Session::produce(Chain& out, size_t budget) {
     if (crossed_ != nullptr && !failed_) fail(Code::flood, crossed_, NGHTTP2_ENHANCE_YOUR_CALM);
   }
   if (goaway_due_) put_goaway(out);
-  trim_memory();
+  trim_memory(false);
 }
 
 int H2Session::on_send_data(H2Stream& stream, const uint8_t* head, size_t length) {

@@ -42,6 +42,7 @@ class H2Session {
   static constexpr uint32_t kInformationalMax = 16;  // in front of a response; each stays in its user's arena
   // The memory that a burst of streams has left is given back when this part of them is left.
   static constexpr size_t kTrimFraction = 8;
+  static constexpr size_t kTrimAtOnceMax = 8;              // streams; after more, it waits for on_minute()
   static constexpr size_t kSendHeadBytesMax = 256 * 1024;  // what we may be asked to send in one block
 
   H2Session(Role role, ChunkPool& chunks, ServerCodecEvents* events, const CodecLimits& limits);
@@ -56,7 +57,10 @@ class H2Session {
   size_t active_streams() const { return active_; }
   bool is_finished() const;
   bool wants_pause() const;
-  void on_minute() { guard_.on_minute(); }
+  void on_minute() {
+    guard_.on_minute();
+    trim_memory(true);
+  }
   const Error* failure() const { return failed_ ? &*failed_ : nullptr; }
   const H2Counts& counts() const { return guard_.counts(); }
 
@@ -108,10 +112,10 @@ class H2Session {
   void fail(Code code, const char* what, uint32_t h2_code);
   void note_failure(Code code, const char* what);
   void count_peer_error(H2Stream& stream);
-  H2Stream& add(std::unique_ptr<H2Stream> stream);
+  H2Stream& add(ClientStreamEvents* client);  // null on a server, whose user is asked for next
   void drop(H2Stream& stream);
   void forget(H2Stream& stream);  // the end of it
-  void trim_memory();
+  void trim_memory(bool at_once);
   void submit_settings();
 
   const Role role_;

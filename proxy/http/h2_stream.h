@@ -11,6 +11,7 @@
 #include "proxy/base/list.h"
 #include "proxy/http/codec.h"
 #include "proxy/http/h2_head.h"
+#include "proxy/http/h2_memory.h"
 
 namespace pillion::http {
 
@@ -21,6 +22,9 @@ struct H2DueTag;
 class H2Stream final : public ServerStream, public ClientStream, public ListNode<>, public ListNode<H2DueTag> {
  public:
   H2Stream(H2Session& session, ServerStreamEvents* server, ClientStreamEvents* client);
+  static void* operator new(size_t bytes, H2Memory& memory) { return memory.allocate_object(bytes); }
+  static void operator delete(void* at, H2Memory&) { H2Memory::release_object(at); }
+  static void operator delete(void* at) { H2Memory::release_object(at); }
 
   void send_informational(const ResponseHead& head) override;
   void send_head(const ResponseHead& head, bool end) override;

@@ -44,6 +44,11 @@ class Attempt final : public event::Retirable,
 
   Attempt(AttemptEvents& events, upstream::Cluster& cluster, event::Executor& executor);
   ~Attempt() override;
+  // In a block of the worker's pool, or outside of any.
+  static void* operator new(size_t bytes, BlockPool& pool) { return BlockPool::acquire(&pool, bytes); }
+  static void* operator new(size_t bytes) { return BlockPool::acquire(nullptr, bytes); }
+  static void operator delete(void* room, BlockPool&) { BlockPool::release(room); }
+  static void operator delete(void* room) { BlockPool::release(room); }
 
   // `head` and what options.pick.avoid shows must outlive the attempt; `end` says that the request has no body and no
   // trailers.
