@@ -14,7 +14,10 @@ class Rare {
   Rare(T value) { *this = std::move(value); }
   Rare(const Rare& other) : value_(other.value_ == nullptr ? nullptr : std::make_unique<T>(*other.value_)) {}
   Rare(Rare&&) noexcept = default;
-  Rare& operator=(const Rare& other) { return *this = Rare(other); }
+  Rare& operator=(const Rare& other) {
+    if (value_ != nullptr || other.value_ != nullptr) *this = Rare(other);
+    return *this;
+  }
   Rare& operator=(Rare&&) noexcept = default;
   Rare& operator=(T value) {
     value_ = value.empty() ? nullptr : std::make_unique<T>(std::move(value));

@@ -104,7 +104,7 @@ struct H1Parser::Glue {
       self.message_->too_many = true;
       return -1;
     }
-    fields.add(self.message_->name, trim_ows(self.message_->value));
+    fields.add_checked(self.message_->name, trim_ows(self.message_->value));
     self.message_->name = self.message_->value = {};
     return 0;
   }
@@ -264,7 +264,7 @@ bool H1Parser::read_plain(Chain& in) {
   raw.target = head.target.of(block);
   raw.status = head.status;
   raw.fields.reserve(head.fields);
-  for (size_t i = 0; i < head.fields; ++i) raw.fields.add(head.names[i].of(block), head.values[i].of(block));
+  for (size_t i = 0; i < head.fields; ++i) raw.fields.add_checked(head.names[i].of(block), head.values[i].of(block));
   in.drain(head.bytes);
   return true;
 }

@@ -2,15 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 
 #include "proxy/http/octets.h"
 
 namespace pillion::http {
 namespace {
-
-constexpr char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
-}
 
 constexpr std::array<std::string_view, static_cast<size_t>(HeaderId::kCount)> kNames = {"",
 #define X(id, text) text,
@@ -18,21 +15,20 @@ constexpr std::array<std::string_view, static_cast<size_t>(HeaderId::kCount)> kN
 #undef X
 };
 
-// A perfect hash over length and three letters, with a seed that the compiler looks for. A lookup is then one load and
+// A perfect hash over length and four letters, with a seed that the compiler looks for. A lookup is then one load and
 // one comparison.
-constexpr size_t kSlots = 256;
+constexpr size_t kSlots = 512;
 
 constexpr size_t slot_of(std::string_view name, uint32_t seed) {
   const size_t n = name.size();
-  uint32_t h = seed ^ static_cast<uint32_t>(n);
-  for (const char c : {name[0], name[n / 2], name[n > 1 ? n - 2 : 0], name[n - 1]}) {
-    h = (h ^ static_cast<unsigned char>(lower(c))) * 0x01000193u;
-  }
-  return (h ^ (h >> 15)) % kSlots;
+  // Letters of both cases are told apart from each other by the five bits that they share.
+  const auto bits = [&](size_t i) { return static_cast<uint32_t>(static_cast<unsigned char>(name[i]) & 0x1f); };
+  const uint32_t key = bits(0) | bits(n / 2) << 5 | bits(n > 1 ? n - 2 : 0) << 10 | bits(n - 1) << 15;
+  return ((key ^ static_cast<uint32_t>(n) << 20) * seed) >> (32 - std::countr_zero(kSlots));
 }
 
 struct NameTable {
-  uint32_t seed = 0;
+  uint32_t seed = 0x9e3779b1;
   std::array<HeaderId, kSlots> slots{};
 };
 
@@ -48,18 +44,30 @@ constexpr bool fill(NameTable& table) {
 
 constexpr NameTable make_name_table() {
   NameTable table;
-  while (!fill(table)) ++table.seed;
+  while (!fill(table)) table.seed += 2;
   return table;
 }
 
 constexpr NameTable kTable = make_name_table();
+
+// Whether `name` is `lower_case`, which has no capitals, in any case of letters.
+bool is_spelling_of(std::string_view name, std::string_view lower_case) {
+  const size_t n = name.size();
+  if (n != lower_case.size()) return false;
+  if (n < kWordBytes) return lower(load_short(name.data(), n)) == load_short(lower_case.data(), n);
+  const auto same = [&](size_t i) { return lower(load_word(name.data() + i)) == load_word(lower_case.data() + i); };
+  for (size_t i = 0; i + kWordBytes < n; i += kWordBytes) {
+    if (!same(i)) return false;
+  }
+  return same(n - kWordBytes);  // overlaps what was compared
+}
 
 }  // namespace
 
 HeaderId header_id(std::string_view name) {
   if (name.empty()) return HeaderId::other;
   const HeaderId id = kTable.slots[slot_of(name, kTable.seed)];
-  return id != HeaderId::other && equals_ignore_case(name, kNames[static_cast<size_t>(id)]) ? id : HeaderId::other;
+  return id != HeaderId::other && is_spelling_of(name, kNames[static_cast<size_t>(id)]) ? id : HeaderId::other;
 }
 
 std::string_view header_name(HeaderId id) {
@@ -102,6 +110,7 @@ void HeaderMap::set(HeaderId id, std::string_view value) {
     return;
   }
   first->value = value;
+  first->is_checked = false;
   fields_.truncate(std::remove_if(first + 1, fields_.end(), [id](const Header& h) { return h.id == id; }));
 }
 
@@ -113,6 +122,7 @@ void HeaderMap::set(std::string_view name, std::string_view value) {
     return;
   }
   first->value = value;
+  first->is_checked = false;
   fields_.truncate(std::remove_if(first + 1, fields_.end(), same));
 }
 
@@ -126,6 +136,7 @@ size_t HeaderMap::remove(std::string_view name) {
 
 void HeaderMap::append(HeaderId id, std::string_view value) {
   auto first = std::ranges::find(fields_, id, &Header::id);
+  if (first != fields_.end()) first->is_checked = false;
   if (first == fields_.end()) {
     add(id, value);
   } else if (first->value.empty()) {

@@ -87,6 +87,8 @@ struct Header {
   std::string_view name;   // as it was spelled on HTTP/1; lower case from HTTP/2
   std::string_view value;  // without surrounding white space
   HeaderId id = HeaderId::other;
+  // The codec that read it saw that the name is a token and the value a field value; who writes it need not look again.
+  bool is_checked = false;
 };
 
 // The fields of a HeaderMap: in its arena, so that growing costs no allocation of its own.
@@ -153,6 +155,10 @@ class HeaderMap {
   // The views are kept, not copied: they must live in the arena or be literals.
   void add(std::string_view name, std::string_view value) {
     fields_.push_back(*arena_, {name, value, header_id(name)});
+  }
+  // What a codec has read and looked at (Header::is_checked).
+  void add_checked(std::string_view name, std::string_view value) {
+    fields_.push_back(*arena_, {name, value, header_id(name), true});
   }
   void add(HeaderId id, std::string_view value) { fields_.push_back(*arena_, {header_name(id), value, id}); }
   void add_copy(std::string_view name, std::string_view value) { add(arena_->copy(name), arena_->copy(value)); }

@@ -76,11 +76,16 @@ constexpr uint64_t lower(uint64_t word) {
   return word | (capitals >> 2);
 }
 
-// Fewer than eight octets as a word; `size` is not 0.
+// Fewer than eight octets as a word; `size` is not 0. Loads that overlap bring the same octets to the same place.
 inline uint64_t load_short(const char* at, size_t size) {
-  uint64_t word = 0;
-  std::memcpy(&word, at, size);
-  return word;
+  if (size >= sizeof(uint32_t)) {
+    uint32_t first, last;
+    std::memcpy(&first, at, sizeof first);
+    std::memcpy(&last, at + size - sizeof last, sizeof last);
+    return first | static_cast<uint64_t>(last) << (size - sizeof last) * 8;
+  }
+  const auto octet = [&](size_t i) { return static_cast<uint64_t>(static_cast<unsigned char>(at[i])) << i * 8; };
+  return octet(0) | octet(size / 2) | octet(size - 1);
 }
 
 }  // namespace pillion::http
