@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """What Pillion costs beside a bare byte pump, HAProxy, nginx, nghttpx and Envoy, on this machine, in one run.
 
-    compare.py [--only http1,tcp] [--rounds 15] [--seconds 1] [--who pump,envoy] [--place free|split] [--list]
+    compare.py [--only http1,tcp] [--rounds 15] [--seconds 1] [--who pump,envoy] [--place split|one|free] [--list]
+    compare.py --explain --only http1-64-2h [--who pillion]
 
 A row is chosen by its name or by the beginning of it. Each row starts its programs, runs them in short interleaved
 rounds, and writes perf/results/ROW.json; table.md and the plots are made anew from all of the results that are there.
@@ -13,6 +14,7 @@ import os
 import sys
 
 import report
+from explain import explain
 from rounds import Refused
 from rows import ROWS
 
@@ -46,6 +48,7 @@ def main():
     parser.add_argument("--who", default="", help="contestants; all of the row without")
     parser.add_argument("--place", choices=("split", "one", "free"), help="instead of the row's own: see place.py")
     parser.add_argument("--out", default=report.RESULTS)
+    parser.add_argument("--explain", action="store_true", help="system calls per request and a profile instead of costs")
     parser.add_argument("--list", action="store_true", help="names the rows and ends")
     options = Options(parser.parse_args())
     if options.list:
@@ -53,6 +56,11 @@ def main():
             print(f"{row.name:16} {row.title}: {row.to_reach}")
         return 0
     os.makedirs(options.out, exist_ok=True)
+    if options.explain:
+        for row in chosen(options.only):
+            if result := explain(row, options):
+                report.write(result, options.out)
+        return 0
     refused = False
     for row in chosen(options.only):
         def progress(done, row=row):
@@ -60,7 +68,7 @@ def main():
                 print(f"\r{row.name}: round {done} of {options.rounds}", end="", file=sys.stderr, flush=True)
         try:
             found = row.run(options, progress)
-        except Refused as e:
+        except (Refused, RuntimeError, TimeoutError) as e:
             found = {"verdict": f"refused: {e}", "unit": row.unit}
         if sys.stderr.isatty():
             print(file=sys.stderr)

@@ -84,6 +84,11 @@ def open_loop(address, rate, seconds, options=()):
     return json.loads(done.stdout)
 
 
+def touch(address):
+    """A few requests, for what they leave behind."""
+    open_loop(address, 10, 0.5, ["--connections", 1, "--late-us", 1e9])
+
+
 class Late(RuntimeError):
     """The generator could not keep its own schedule."""
 

@@ -86,7 +86,7 @@ class OneRouteRow:
                 with Bench() as bench:
                     job = peers.Job("http1", "http1", peers.origin(bench)["http1"])
                     target = rounds.started(peers.start, bench, [name], job)[0]
-                    load.open_loop(target.address, 10, 0.2)
+                    load.touch(target.address)
                     time.sleep(1)
                     found.append(memory_kb(target.pids[0]))
             progress(number + 1)

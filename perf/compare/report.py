@@ -17,12 +17,17 @@ def save(row, found, options):
     result = {"row": row.name, "title": row.title, "to_reach": row.to_reach, "verdict": found.pop("verdict"),
               "commit": commit(), "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "machine": describe(),
               "round_count": options.rounds} | found
-    path = os.path.join(options.out, f"{row.name}.json")
-    if result["verdict"] not in ("reached", "missed") and (load(path) or {}).get("verdict") in ("reached", "missed"):
-        path = os.path.join(options.out, f"{row.name}.refused.json")
-    with open(path, "w", encoding="utf-8") as f:
-        f.write(_compact(result))
+    held = load(os.path.join(options.out, f"{row.name}.json")) or {}
+    # What was tried, where the row is missed, is written by hand.
+    result |= {key: held[key] for key in ("tries", "explained") if key in held}
+    counts = result["verdict"] in ("reached", "missed") or held.get("verdict") not in ("reached", "missed")
+    write(result, options.out, "" if counts else ".refused")
     return result
+
+
+def write(result, out, kind=""):
+    with open(os.path.join(out, f"{result['row']}{kind}.json"), "w", encoding="utf-8") as f:
+        f.write(_compact(dict(result)))
 
 
 def _compact(result):

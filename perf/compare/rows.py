@@ -130,7 +130,7 @@ ROWS = [
            (("pump", 1.05),)),
     *(CpuRow(f"http1-{c}-{h}h", f"HTTP/1.1 to HTTP/1.1, {c} connection{'s' * (c > 1)}, {h} request headers",
              "1.15 x pump, below HAProxy, nginx, nghttpx", http1(c, headers), ALL_HTTP1, BELOW_HTTP1,
-             place="one" if c == 1 else "split")
+             place="one" if c == 1 else "split", seconds=2 if c == 512 else 1)
       for h, headers in ((2, load.API_HEADERS), (12, load.BROWSER_HEADERS)) for c in (1, 64, 512)),
     CpuRow("http2-to-1", "HTTP/2 to HTTP/1.1", "below HAProxy, nghttpx", http2("http1"), ALL_HTTP2, BELOW_HTTP2,
            start=start_http2),
