@@ -28,8 +28,12 @@ BROWSER_HEADERS = [
 
 
 def _run(argv, seconds):
-    done = subprocess.run([str(a) for a in argv], capture_output=True, text=True, timeout=seconds + 30, check=False)
-    return done, f"{' '.join(str(a) for a in argv[:4])} ... : {done.stdout[-600:]}{done.stderr[-400:]}"
+    name = " ".join(str(a) for a in argv[:4])
+    try:
+        done = subprocess.run([str(a) for a in argv], capture_output=True, text=True, timeout=seconds + 30, check=False)
+    except subprocess.TimeoutExpired:
+        raise RuntimeError(f"{name} ... did not end in time") from None
+    return done, f"{name} ... : {done.stdout[-600:]}{done.stderr[-400:]}"
 
 
 def wrk(connections, headers=(), path="/"):

@@ -64,7 +64,7 @@ class IdleRow:
         process = spawn([str(a) for a in argv], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         bench.callback(stop, process)
         if not process.stdout.readline():
-            raise rounds.Refused(f"{target.name}, {count} connections: {process.stderr.read()[-300:]}")
+            raise rounds.Refused(f"{target.name}, {count} connections: {process.stderr.read().decode()[-300:]}")
         time.sleep(SETTLE_S)
         return memory_kb(target.pids[0])
 

@@ -96,14 +96,14 @@ def judge(rounds, subject, bounds, spread, key="value"):
     return told
 
 
-def verdict(told, pair):
+def verdict(told, pair, references=()):
     """The word for a row that has its judgements, or why it has none."""
-    if "control" not in told:
-        return f"no verdict: {' and '.join(pair)} were not both run"
+    if missing := [name for name in (*pair, *references) if name not in told["rounds"]]:
+        return f"no verdict: {', '.join(dict.fromkeys(missing))} was not run"
     if told["control"]["spread"] > SPREAD_MOST:
         return f"refused: the control's spread is {told['control']['spread']:.3f}"
     if not told.get("judgements"):
-        return "no verdict: pillion or all of its references were not run"
+        return "no verdict: pillion was not run"
     count = min(len(turns) for turns in told["rounds"].values())
     if count < LEAST:
         return f"no verdict: {count} rounds, at least {LEAST}"

@@ -50,7 +50,7 @@ class CpuRow:
             told["control"] = rounds.control(found, self.control)
             if self.subject in found:
                 told["judgements"] = rounds.judge(found, self.subject, self.bounds, told["control"]["spread"])
-        return told | {"verdict": rounds.verdict(told, self.control)}
+        return told | {"verdict": rounds.verdict(told, self.control, [reference for reference, _ in self.bounds])}
 
 
 def http1(connections, headers, path="/"):
@@ -128,6 +128,7 @@ RESUMED = ("haproxy", "haproxy again", "envoy", "pillion, full", "pillion")
 ROWS = [
     CpuRow("tcp", "TCP pass-through", "1.05 x pump", tcp(64), PUMPS + ("haproxy", "envoy", "pillion"),
            (("pump", 1.05),)),
+    # A turn at 512 connections takes two seconds, so that making the connections is little of it.
     *(CpuRow(f"http1-{c}-{h}h", f"HTTP/1.1 to HTTP/1.1, {c} connection{'s' * (c > 1)}, {h} request headers",
              "1.15 x pump, below HAProxy, nginx, nghttpx", http1(c, headers), ALL_HTTP1, BELOW_HTTP1,
              place="one" if c == 1 else "split", seconds=2 if c == 512 else 1)

@@ -6,6 +6,7 @@
 namespace openloop {
 
 namespace {
+constexpr uint64_t kConnectNs = 10'000'000'000;
 constexpr uint64_t kLastAnswersNs = 2'000'000'000;
 constexpr size_t kConnectingAtOnce = 50;
 constexpr uint64_t kTurnNs = 10'000'000;
@@ -54,7 +55,11 @@ void OpenLoop::take_due() {
 
 void OpenLoop::run(std::vector<std::unique_ptr<Client>>& clients) {
   for (auto& client : clients) client->connect();
-  while (ready_ < clients.size()) poller_.wait(now_ns() + kTurnNs);
+  uint64_t connected_by = now_ns() + kConnectNs;
+  while (ready_ < clients.size()) {
+    poller_.wait(now_ns() + kTurnNs);
+    if (now_ns() > connected_by) spoil("not all connections were made in time");
+  }
   next_ns_ = now_ns();
   counted_from_ns_ = next_ns_ + static_cast<uint64_t>(options_.warm_seconds * 1e9);
   end_ns_ = counted_from_ns_ + static_cast<uint64_t>(options_.seconds * 1e9);

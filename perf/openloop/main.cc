@@ -120,13 +120,13 @@ int run_open(const Options& options, Poller& poller) {
   OpenLoop loop(poller, options.open);
   auto clients = make_clients(options, poller, loop);
   loop.run(clients);
-  if (loop.unanswered() > 0) spoil(std::to_string(loop.unanswered()) + " requests were not answered");
   double late = static_cast<double>(loop.lateness().at(0.99)) / 1e3;
   if (late > options.late_us) {
     fprintf(stderr, "perf_load: 1 in 100 requests was taken %.0f us late from the schedule: nothing was measured\n",
             late);
     return 3;
   }
+  if (loop.unanswered() > 0) spoil(std::to_string(loop.unanswered()) + " requests were not answered");
   printf("{\"requests\": %lu, \"rate\": %.0f, ", loop.latency().count(), options.open.rate);
   print_quantiles("latency_us", loop.latency());
   printf(", ");

@@ -71,6 +71,13 @@ def test_fewer_than_fifteen_rounds_give_no_verdict():
     assert concluded(noisy(5, 0.02, 14), noisy(10, 0.02, 14), 14)[1] == "no verdict: 14 rounds, at least 15"
 
 
+def test_a_row_one_of_whose_peers_was_not_run_has_no_verdict():
+    told, _ = concluded(noisy(5, 0.02), noisy(10, 0.02))
+    pair = ("pump", "pump again")
+    assert rounds.verdict(told, pair, ["pump", "nginx"]) == "no verdict: nginx was not run"
+    assert rounds.verdict(told, pair, ["pump"]) == "reached"
+
+
 def test_ratios_are_of_the_same_round():
     """The machine is twice as slow in every other round; the ratio does not notice."""
     found = {"pump": turns(*(10, 20) * 8), "pillion": turns(*(11, 22) * 8)}
