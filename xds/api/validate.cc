@@ -28,11 +28,17 @@ bool is_message(const Field& field) {
   return field.cpp_type() == Field::CPPTYPE_MESSAGE;
 }
 
+bool is_required(const validate::FieldRules& rules) {
+  return rules.message().required() || rules.any().required() || rules.duration().required() ||
+         rules.timestamp().required();
+}
+
 // What has to be looked at in messages of one type; fields without rules that hold no messages are left out.
 struct Plan {
   struct Step {
     const Field* field;
     const validate::FieldRules* rules;  // Never null: empty where there are none.
+    bool may_be_unset;                  // Then there is nothing to be looked at.
   };
   std::vector<Step> steps;
   std::vector<const pb::OneofDescriptor*> required;
@@ -45,7 +51,11 @@ Plan make_plan(const pb::Descriptor& type) {
   for (int i = 0; i < type.field_count(); ++i) {
     const Field* field = type.field(i);
     const bool has_rules = field->options().HasExtension(validate::rules);
-    if (has_rules || is_message(*field)) plan.steps.push_back({field, &field->options().GetExtension(validate::rules)});
+    if (!has_rules && !is_message(*field)) continue;
+    const validate::FieldRules& rules = field->options().GetExtension(validate::rules);
+    // A member of a oneof that was not chosen is not missing.
+    const bool needed = is_required(rules) && field->real_containing_oneof() == nullptr;
+    plan.steps.push_back({field, &rules, !field->is_repeated() && field->has_presence() && !needed});
   }
   for (int i = 0; i < type.real_oneof_decl_count(); ++i) {
     const pb::OneofDescriptor* oneof = type.oneof_decl(i);
@@ -68,11 +78,6 @@ std::string names_of(const pb::OneofDescriptor& oneof) {
   std::string out;
   for (int i = 0; i < oneof.field_count(); ++i) out += (i == 0 ? "" : ", ") + oneof.field(i)->name();
   return out;
-}
-
-bool is_required(const validate::FieldRules& rules) {
-  return rules.message().required() || rules.any().required() || rules.duration().required() ||
-         rules.timestamp().required();
 }
 
 class Validator {
@@ -111,13 +116,15 @@ void Validator::check(const pb::Message& message) {
   }
   ++depth_;
   const Plan& plan = plan_of(*message.GetDescriptor());
+  const pb::Reflection& reflection = *message.GetReflection();
   for (const Plan::Step& step : plan.steps) {
+    if (step.may_be_unset && !reflection.HasField(message, step.field)) continue;
     const auto scope = path_.field(step.field->name());
     check_field(message, step);
     if (is_full()) break;
   }
   for (const pb::OneofDescriptor* oneof : plan.required) {
-    if (!message.GetReflection()->HasOneof(message, oneof)) report("one of " + names_of(*oneof) + " must be set");
+    if (!reflection.HasOneof(message, oneof)) report("one of " + names_of(*oneof) + " must be set");
   }
   --depth_;
 }
@@ -129,11 +136,7 @@ void Validator::check_field(const pb::Message& message, const Plan::Step& step) 
   if (field.is_repeated()) return check_list(message, field, rules.repeated());
   const pb::Reflection& reflection = *message.GetReflection();
   const bool is_set = !field.has_presence() || reflection.HasField(message, &field);
-  if (!is_set) {
-    // A member of a oneof that was not chosen is not missing.
-    if (is_required(rules) && field.real_containing_oneof() == nullptr) report("must be set");
-    return;
-  }
+  if (!is_set) return report("must be set");
   if (is_message(field)) return check_item(reflection.GetMessage(message, &field), rules);
   report_if(check_scalar(message, field, -1, rules));
 }

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <unordered_map>
 
 #include "proxy/base/check.h"
@@ -45,31 +46,36 @@ const Uses& own_uses() {
 
 class Walker {
  public:
-  explicit Walker(Context& cx) : cx_(cx) {
-    const FilterTable* filters = cx.options().filters;
-    if (filters == nullptr) return;
-    for (const auto* list : {&filters->http, &filters->network}) {
-      for (const FilterType& type : *list) {
-        for (const KnownFields& known : type.known) enter(known.type, known.fields, Use::read, of_filters_);
-      }
-    }
-  }
+  explicit Walker(Context& cx) : cx_(cx) {}
 
   void walk(const pb::Message& message);
 
  private:
-  const TypeUses* uses_of(const pb::Descriptor& type) const {
+  const TypeUses* uses_of(const pb::Descriptor& type) {
     if (const auto it = own_uses().find(&type); it != own_uses().end()) return &it->second;
-    const auto it = of_filters_.find(&type);
-    return it == of_filters_.end() ? nullptr : &it->second;
+    if (!of_filters_) enter_filters();
+    const auto it = of_filters_->find(&type);
+    return it == of_filters_->end() ? nullptr : &it->second;
   }
+  void enter_filters();
   void walk_field(const pb::Message& message, const pb::FieldDescriptor& field);
   void walk_value(const pb::Message& value);
 
   Context& cx_;
-  Uses of_filters_;
+  std::optional<Uses> of_filters_;  // made when something is met that is not ours: clusters have nothing of theirs
   size_t depth_ = 0;
 };
+
+void Walker::enter_filters() {
+  of_filters_.emplace();
+  const FilterTable* filters = cx_.options().filters;
+  if (filters == nullptr) return;
+  for (const auto* list : {&filters->http, &filters->network}) {
+    for (const FilterType& type : *list) {
+      for (const KnownFields& known : type.known) enter(known.type, known.fields, Use::read, *of_filters_);
+    }
+  }
+}
 
 void Walker::walk(const pb::Message& message) {
   const TypeUses* uses = uses_of(*message.GetDescriptor());
