@@ -3,7 +3,9 @@
 import contextlib
 import json
 import os
+import queue
 import sys
+import threading
 import time
 from concurrent import futures
 
@@ -128,13 +130,19 @@ class ManyServer:
         from google.protobuf import json_format
 
         self.first_answer = None
+        self.errors = []
+        self._out = queue.Queue()
+        self._acknowledged = queue.Queue()
+        self._nonces = 0
+        self._ended = grpc.RpcError
         self._responses = {}
         self._request = discovery_pb2.DeltaDiscoveryRequest if delta else discovery_pb2.DiscoveryRequest
-        make = discovery_pb2.DeltaDiscoveryResponse if delta else discovery_pb2.DiscoveryResponse
+        make = self._make = discovery_pb2.DeltaDiscoveryResponse if delta else discovery_pb2.DiscoveryResponse
         resources = {CLUSTER: [json_format.ParseDict(cluster(i, True), cluster_pb2.Cluster()) for i in range(count)],
                      ENDPOINT: [json_format.ParseDict(assignment(i), endpoint_pb2.ClusterLoadAssignment())
                                 for i in range(count)],
                      LISTENER: [json_format.ParseDict(listener(), listener_pb2.Listener())]}
+        self._messages = resources[CLUSTER]
         for type_url, messages in resources.items():
             response = make(type_url=type_url, nonce=type_url)
             for message in messages:
@@ -145,7 +153,6 @@ class ManyServer:
                     response.version_info = "1"
                     response.resources.add().Pack(message)
             self._responses[type_url] = response.SerializeToString()
-        self.bytes = {type_url: len(text) for type_url, text in self._responses.items()}
         method = "DeltaAggregatedResources" if delta else "StreamAggregatedResources"
         handler = grpc.stream_stream_rpc_method_handler(self._serve)
         self._server = grpc.server(futures.ThreadPoolExecutor(2), options=[("grpc.max_send_message_length", -1)])
@@ -155,30 +162,76 @@ class ManyServer:
         self._server.start()
 
     def _serve(self, requests, _context):
+        threading.Thread(target=self._read, args=(requests,), daemon=True).start()
+        yield from iter(self._out.get, None)
+
+    def _read(self, requests):
         answered = set()
-        for raw in requests:
-            request = self._request.FromString(raw)
-            if request.error_detail.message:
-                raise RuntimeError(request.error_detail.message)
-            if request.type_url in answered or request.type_url not in self._responses:
-                continue
-            answered.add(request.type_url)
-            if self.first_answer is None:
-                self.first_answer = time.monotonic()
-            yield self._responses[request.type_url]
+        try:
+            for raw in requests:
+                request = self._request.FromString(raw)
+                self.errors += [request.error_detail.message] if request.error_detail.message else []
+                self._acknowledged.put(request.response_nonce)
+                if request.type_url in answered or request.type_url not in self._responses:
+                    continue
+                answered.add(request.type_url)
+                if self.first_answer is None:
+                    self.first_answer = time.monotonic()
+                self._out.put(self._responses[request.type_url])
+        except self._ended:
+            pass  # The proxy has.
+
+    def change(self, number, timeout_s):
+        """Sends one cluster with another timeout and waits until it is acknowledged (delta only)."""
+        self._nonces += 1
+        nonce = f"change {self._nonces}"
+        changed = self._messages[number]
+        changed.connect_timeout.seconds = timeout_s
+        response = self._make(type_url=CLUSTER, nonce=nonce)
+        response.resources.add(name=changed.name, version=nonce).resource.Pack(changed)
+        self._out.put(response.SerializeToString())
+        while self._acknowledged.get(timeout=20) != nonce:
+            pass
 
     def close(self):
+        self._out.put(None)
         self._server.stop(0)
 
 
-def from_ads(delta, count=10000, kind="pillion", settle_s=1):
-    """From the control plane's first answer to a ready proxy, and its memory then."""
+@contextlib.contextmanager
+def over_ads(delta, count, kind):
     server = ManyServer(count, delta)
     try:
         text = expand(ADS_BOOTSTRAP.replace("@port@", str(server.port)).replace(
             "@type@", "DELTA_GRPC" if delta else "GRPC"), {})
         with Proxy(kind, text, ready=False) as proxy:
             wait_ready(proxy)
-            return report(proxy, time.monotonic() - server.first_answer, count + 1, settle_s)
+            yield server, proxy
+        if server.errors:
+            raise RuntimeError(f"refused: {server.errors[0]}")
     finally:
         server.close()
+
+
+def from_ads(delta, count=10000, kind="pillion", settle_s=1):
+    """From the control plane's first answer to a ready proxy, and its memory then."""
+    with over_ads(delta, count, kind) as (server, proxy):
+        return report(proxy, time.monotonic() - server.first_answer, count + 1, settle_s)
+
+
+def one_change(count=10000, changes=100, kind="pillion"):
+    """CPU of the proxy, and the time until it acknowledges, for a change of one cluster, in milliseconds."""
+    def cpu_ms(pid):
+        with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+            fields = f.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")
+
+    with over_ads(True, count, kind) as (server, proxy):
+        time.sleep(1)
+        pid = proxy.process.pid
+        before, start = cpu_ms(pid), time.monotonic()
+        for i in range(changes):
+            server.change(i * count // changes, 6 + i % 2)
+        took = time.monotonic() - start
+        return {"cpu_ms": round((cpu_ms(pid) - before) / changes, 2), "ms": round(took * 1000 / changes, 2),
+                "changes": changes}
