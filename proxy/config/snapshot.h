@@ -2,21 +2,16 @@
 // that shares what did not change. Workers hold one and swap it between events.
 #pragma once
 
-#include <functional>
-#include <map>
 #include <memory>
-#include <string>
-#include <vector>
+#include <string_view>
 
 #include "proxy/base/tls_material.h"
 #include "proxy/config/cluster.h"
 #include "proxy/config/listener.h"
 #include "proxy/config/route.h"
+#include "proxy/config/table.h"
 
 namespace pillion::config {
-
-template <class T>
-using Table = std::map<std::string, std::shared_ptr<const T>, std::less<>>;
 
 struct Snapshot {
   uint64_t sequence = 0;

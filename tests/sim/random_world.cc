@@ -268,10 +268,10 @@ std::shared_ptr<const config::RouteConfiguration> RandomWorld::routes() {
 void RandomWorld::publish() {
   auto s = std::make_shared<config::Snapshot>();
   for (ClusterPlan& plan : plans_) {
-    s->clusters[plan.name] = cluster_config(plan);
-    s->endpoints[plan.name] = assignment(plan);
+    s->clusters.insert_or_assign(plan.name, cluster_config(plan));
+    s->endpoints.insert_or_assign(plan.name, assignment(plan));
   }
-  s->routes["routes"] = routes();
+  s->routes.insert_or_assign("routes", routes());
   for (const auto& worker : workers_) worker->publish(s);
   snapshot_ = std::move(s);
 }
@@ -282,11 +282,11 @@ void RandomWorld::on_update() {
   ++s->sequence;
   ClusterPlan& plan = plans_[random_.below(plans_.size())];
   switch (random_.below(3)) {
-    case 0: s->endpoints[plan.name] = assignment(plan); break;
-    case 1: s->clusters[plan.name] = cluster_config(plan); break;
+    case 0: s->endpoints.insert_or_assign(plan.name, assignment(plan)); break;
+    case 1: s->clusters.insert_or_assign(plan.name, cluster_config(plan)); break;
     default:
       choose_retry(plan);
-      s->routes["routes"] = routes();
+      s->routes.insert_or_assign("routes", routes());
       for (RequestFacts& facts : ledger_.requests) {
         if (facts.log_lines == 0 && facts.path.starts_with("/" + plan.name + "/")) allow(facts, plan.retry);
       }

@@ -22,6 +22,9 @@ namespace pillion::xds::client {
 
 inline constexpr size_t kErrorDetailBytesMax = 4096;  // of a NACK's text: gRPC limits metadata, Envoy does not
 
+// Names that are subscribed to: shared, since there may be ten thousand that do not change.
+using NamesPtr = std::shared_ptr<const std::set<std::string>>;
+
 enum class Mode : uint8_t { sotw, delta };
 
 // A resource as it came. `name` and `version` are empty where the protocol does not tell them (state of the world).
@@ -57,7 +60,7 @@ class AdsStream {
                       std::map<std::string, std::string> resource_versions) = 0;
   // What is subscribed to from now on: everything (listeners and clusters only), or these names.
   virtual void want_all(std::string_view type_url) = 0;
-  virtual void want(std::string_view type_url, const std::set<std::string>& names) = 0;
+  virtual void want(std::string_view type_url, NamesPtr names) = 0;
   // The next request to send.
   virtual std::optional<std::string> pull() = 0;
   // An error ends the stream: what came is not the protocol.

@@ -55,8 +55,8 @@ void AdsClient::open_stream() {
 // What the accepted resources refer to. Listeners and clusters come first: their names decide about the others.
 void AdsClient::subscribe() {
   for (const std::string_view type : {kEndpointType, kRouteType, kSecretType}) {
-    const std::set<std::string> names = store_.wanted(type, executor_.now());
-    if (stream_ != nullptr) stream_->want(type, names);
+    NamesPtr names = store_.wanted(type, executor_.now());
+    if (stream_ != nullptr) stream_->want(type, std::move(names));
   }
   asks_for_files_ = true;
   events_.on_files_wanted(store_.wanted_files());

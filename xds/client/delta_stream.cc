@@ -2,6 +2,8 @@
 
 #include <envoy/service/discovery/v3/discovery.pb.h>
 
+#include <algorithm>
+
 #include "xds/api/any.h"
 
 namespace pillion::xds::client {
@@ -11,6 +13,7 @@ namespace discovery = envoy::service::discovery::v3;
 namespace {
 
 constexpr int kInvalidArgument = 3;
+using google::protobuf::RepeatedFieldBackInserter;
 
 }  // namespace
 
@@ -23,13 +26,13 @@ void DeltaStream::want_all(std::string_view type_url) {
   t.wanted = t.all = true;
 }
 
-void DeltaStream::want(std::string_view type_url, const std::set<std::string>& names) {
+void DeltaStream::want(std::string_view type_url, NamesPtr names) {
   const auto found = types_.find(type_url);
   // A first request without names would ask for everything.
-  if (names.empty() && (found == types_.end() || !found->second.wanted)) return;
+  if (names->empty() && (found == types_.end() || !found->second.wanted)) return;
   Type& t = types_[std::string(type_url)];
   t.wanted = true;
-  t.names = names;
+  t.names = std::move(names);
 }
 
 // One message does all that is due for a type: the change of its subscription and the oldest answer. The first of a
@@ -47,17 +50,15 @@ std::optional<std::string> DeltaStream::pull() {
     request.set_type_url(type_url);
     if (!t.opened) {
       for (auto& [name, version] : t.held) {
-        if (t.all || t.names.contains(name)) (*request.mutable_initial_resource_versions())[name] = version;
+        if (t.all || t.names->contains(name)) (*request.mutable_initial_resource_versions())[name] = version;
       }
       t.held.clear();
       t.opened = true;
     }
-    for (const std::string& name : t.names) {
-      if (!t.told.contains(name)) request.add_resource_names_subscribe(name);
-    }
-    for (const std::string& name : t.told) {
-      if (!t.names.contains(name)) request.add_resource_names_unsubscribe(name);
-    }
+    std::set_difference(t.names->begin(), t.names->end(), t.told->begin(), t.told->end(),
+                        RepeatedFieldBackInserter(request.mutable_resource_names_subscribe()));
+    std::set_difference(t.told->begin(), t.told->end(), t.names->begin(), t.names->end(),
+                        RepeatedFieldBackInserter(request.mutable_resource_names_unsubscribe()));
     t.told = t.names;
     if (!t.answers.empty()) {
       request.set_response_nonce(t.answers.front().nonce);

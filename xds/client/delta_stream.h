@@ -12,7 +12,7 @@ class DeltaStream final : public AdsStream {
   explicit DeltaStream(std::string node) : node_(std::move(node)) {}
   void resume(std::string_view type_url, std::string, std::map<std::string, std::string> resource_versions) override;
   void want_all(std::string_view type_url) override;
-  void want(std::string_view type_url, const std::set<std::string>& names) override;
+  void want(std::string_view type_url, NamesPtr names) override;
   std::optional<std::string> pull() override;
   std::expected<Response, std::string> on_message(std::string_view bytes) override;
   void acknowledge(const Response& response, const std::vector<ResourceError>& errors) override;
@@ -26,8 +26,8 @@ class DeltaStream final : public AdsStream {
     bool wanted = false;
     bool all = false;
     bool opened = false;  // the first request of the type went out
-    std::set<std::string> names;
-    std::set<std::string> told;               // names the server knows of
+    NamesPtr names = std::make_shared<const std::set<std::string>>();
+    NamesPtr told = names;                    // what the server knows of
     std::map<std::string, std::string> held;  // versions of an earlier stream, for the first request
     std::deque<Answer> answers;
   };

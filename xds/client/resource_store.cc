@@ -54,6 +54,22 @@ auto checked(Translate translate, Check check) {
   };
 }
 
+// What a resource refers to, as a text that is the same for the same references.
+template <class Resource>
+std::string references_of(const Resource& resource) {
+  std::string out;
+  if constexpr (std::is_same_v<Resource, config::Cluster>) {
+    if (resource.type == config::Cluster::Type::eds) out += resource.eds_name + '\n';
+  } else if constexpr (std::is_same_v<Resource, config::Listener>) {
+    for_each_manager(resource, [&](const config::HttpConnectionManager& manager) { out += manager.rds_name + '\n'; });
+  }
+  for_each_secret(resource, [&](const config::SecretRef& ref, SecretUse use) {
+    out += ref.key() + '\n' + (ref.from_sds ? "sds" : "") + ref.sds_watched_directory + '\n';
+    out += use == SecretUse::trust ? 't' : 'c';
+  });
+  return out;
+}
+
 }  // namespace
 
 ResourceStore::ResourceStore(config::SnapshotPtr statics, TranslationOptions options)
@@ -114,6 +130,10 @@ template <class Message, class T, class Translate>
 void ResourceStore::take(Kind kind, Entries<T>& entries, const Response& response, Instant now, int64_t wall_now_us,
                          Translate translate, std::vector<ResourceError>& errors) {
   std::set<std::string> present;
+  // Nobody asked for it: wanted() throws it away.
+  const auto found_nowhere = [this, kind](const std::string& name) {
+    return wanted_[kind] == nullptr || !wanted_[kind]->contains(name);
+  };
   for (const Received& received : response.resources) {
     Message message;
     std::string name = received.name;
@@ -121,6 +141,7 @@ void ResourceStore::take(Kind kind, Entries<T>& entries, const Response& respons
       ResourceState& state = states_[kind][name];
       state.rejected_version = received.version.empty() ? response.version : received.version;
       state.rejected_reason = reason;
+      if (found_nowhere(name)) wanted_is_old_[kind] = true;
       errors.push_back({name, std::move(reason)});
     };
     if (auto unpacked = unpack_into(received.body, message); !unpacked) {
@@ -148,6 +169,12 @@ void ResourceStore::take(Kind kind, Entries<T>& entries, const Response& respons
       continue;
     }
     keep_what_serves(kind, name);
+    if constexpr (std::is_same_v<T, config::Listener> || std::is_same_v<T, config::Cluster>) {
+      note_references<T>(name, found == entries.end() ? nullptr : found->second.value, **translated);
+    } else if (found_nowhere(name)) {
+      wanted_is_old_[kind] = true;
+    }
+    touched_[kind].push_back(name);
     entries.insert_or_assign(name, Entry<T>{std::move(*translated), now});
     state = {version, std::make_shared<const std::string>(received.body.value()), wall_now_us, {}, {}};
     dirty_ = true;
@@ -167,6 +194,8 @@ void ResourceStore::remove_absent(Kind kind, Entries<T>& entries, const std::set
 
 void ResourceStore::remove(Kind kind, const std::string& name) {
   states_[kind].erase(name);
+  touched_[kind].push_back(name);
+  if (kind == kListeners || kind == kClusters) references_changed();
   dirty_ = true;
   switch (kind) {
     case kListeners:
@@ -192,13 +221,33 @@ void ResourceStore::keep_what_serves(Kind kind, const std::string& name) {
   if (kind == kClusters) keep(replaced_clusters_, current_->clusters);
 }
 
+void ResourceStore::references_changed() {
+  std::fill(std::begin(wanted_is_old_), std::end(wanted_is_old_), true);
+  files_are_old_ = true;
+}
+
+// Of the one that came before and the one that serves: they are the same mostly.
+template <class T>
+void ResourceStore::note_references(const std::string& name, const std::shared_ptr<const T>& before, const T& now) {
+  const auto differ = [&now](const T* other) {
+    return other != nullptr && references_of(*other) != references_of(now);
+  };
+  const T* serves = nullptr;
+  if constexpr (std::is_same_v<T, config::Listener>) serves = config::find(current_->listeners, name);
+  if constexpr (std::is_same_v<T, config::Cluster>) serves = config::find(current_->clusters, name);
+  if (before == nullptr || differ(before.get()) || differ(serves)) references_changed();
+}
+
 void ResourceStore::set_secret(const std::string& key, std::shared_ptr<const TlsMaterial> material) {
+  touched_[kSecrets].push_back(key);
   secrets_.insert_or_assign(key, Entry<TlsMaterial>{std::move(material), {}});
   dirty_ = true;
 }
 
 void ResourceStore::remove_secret(const std::string& key) {
-  dirty_ |= secrets_.erase(key) > 0;
+  if (secrets_.erase(key) == 0) return;
+  touched_[kSecrets].push_back(key);
+  dirty_ = true;
 }
 
 // === what is asked for ===
@@ -245,9 +294,12 @@ std::set<std::string> ResourceStore::secrets_in_use() const {
   return keys;
 }
 
-std::set<std::string> ResourceStore::wanted(std::string_view type_url, Instant now) {
+NamesPtr ResourceStore::wanted(std::string_view type_url, Instant now) {
+  static const NamesPtr kNone = std::make_shared<const std::set<std::string>>();
   const std::optional<Kind> kind = kind_of(type_url);
-  if (!kind || *kind == kListeners || *kind == kClusters) return {};
+  if (!kind || *kind == kListeners || *kind == kClusters) return kNone;
+  NamesPtr& kept = wanted_[*kind];
+  if (!std::exchange(wanted_is_old_[*kind], false)) return kept;
   std::set<std::string> names = subscriptions(*kind);
   // The clock runs for secrets from elsewhere as well.
   const std::set<std::string> in_use = *kind == kSecrets ? secrets_in_use() : names;
@@ -260,7 +312,8 @@ std::set<std::string> ResourceStore::wanted(std::string_view type_url, Instant n
     if (!names.contains(name)) orphans.push_back(name);
   }
   for (const std::string& name : orphans) remove(*kind, name);
-  return names;
+  if (kept == nullptr || *kept != names) kept = std::make_shared<const std::set<std::string>>(std::move(names));
+  return kept;
 }
 
 SecretWishes ResourceStore::secret_wishes() const {
@@ -276,10 +329,12 @@ std::shared_ptr<const TlsMaterial> ResourceStore::find_secret(const config::Secr
   return found == statics_->secrets.end() ? nullptr : found->second;
 }
 
-FileWishes ResourceStore::wanted_files() const {
-  FileWishes out;
-  for_each_user([&out](const auto& user) { add_file_wishes(user, out); });
-  return out;
+const FileWishes& ResourceStore::wanted_files() {
+  if (std::exchange(files_are_old_, false)) {
+    files_.clear();
+    for_each_user([this](const auto& user) { add_file_wishes(user, files_); });
+  }
+  return files_;
 }
 
 std::string ResourceStore::type_version(std::string_view type_url) const {
@@ -378,38 +433,79 @@ bool ResourceStore::is_held(const Entry<config::RouteConfiguration>& entry, cons
   return false;
 }
 
+// What has no value any more is what the bootstrap says.
+template <class T>
+void ResourceStore::drop_gone(Kind kind, const Entries<T>& entries, const config::Table<T>& statics,
+                              config::Table<T>& next) const {
+  for (const std::string& name : touched_[kind]) {
+    if (entries.contains(name)) continue;
+    if (const auto value = statics.get(name)) {
+      next.insert_or_assign(name, value);
+    } else {
+      next.erase(name);
+    }
+  }
+}
+
+// Of what need not wait for anything.
+template <class T>
+void ResourceStore::put(Kind kind, const Entries<T>& entries, const config::Table<T>& statics,
+                        config::Table<T>& next) const {
+  drop_gone(kind, entries, statics, next);
+  for (const std::string& name : touched_[kind]) {
+    if (const auto found = entries.find(name); found != entries.end()) next.insert_or_assign(name, found->second.value);
+  }
+}
+
+// What is not ready yet is represented by what it replaces, if there is such a thing.
+void ResourceStore::build_clusters(config::Snapshot& next, Instant now) {
+  std::set<std::string> looked_at = std::move(unready_clusters_);
+  unready_clusters_.clear();
+  looked_at.insert(touched_[kClusters].begin(), touched_[kClusters].end());
+  for (const std::string& name : looked_at) {
+    const auto found = clusters_.find(name);
+    if (found == clusters_.end()) continue;
+    if (!is_warm(*found->second.value, now)) {
+      unready_clusters_.insert(name);
+      continue;
+    }
+    next.clusters.insert_or_assign(name, found->second.value);
+    if (const auto old = replaced_clusters_.find(name); old != replaced_clusters_.end()) {
+      if (references_of(*old->second) != references_of(*found->second.value)) references_changed();
+      replaced_clusters_.erase(old);
+      has_let_go_ = true;
+    }
+  }
+}
+
+// What is in force already is not looked at again.
 config::SnapshotPtr ResourceStore::build(Instant now) {
   has_let_go_ = false;
   if (!dirty_ && !(next_deadline_ && now >= *next_deadline_)) return current_;
   dirty_ = false;
   is_warming_ = false;
   next_deadline_.reset();
-  auto next = std::make_shared<config::Snapshot>(*statics_);
-  next->sequence = current_->sequence + 1;
-  for (const auto& [name, entry] : secrets_) next->secrets.insert_or_assign(name, entry.value);
-  for (const auto& [name, entry] : endpoints_) next->endpoints.insert_or_assign(name, entry.value);
-  // What is not ready yet is represented by what it replaces, if there is such a thing.
-  const auto place = [&](auto& table, const auto& before, const std::string& name, const auto& value, bool ready) {
-    if (ready) {
-      table.insert_or_assign(name, value);
-    } else if (const auto old = before.find(name); old != before.end()) {
-      table.insert_or_assign(name, old->second);
-    }
-  };
-  const auto let_go = [this](auto& replaced, const std::string& name) { has_let_go_ |= replaced.erase(name) > 0; };
-  for (const auto& [name, entry] : clusters_) {
-    const bool warm = is_warm(*entry.value, now);
-    place(next->clusters, current_->clusters, name, entry.value, warm);
-    if (warm) let_go(replaced_clusters_, name);
-  }
+  auto next = std::make_shared<config::Snapshot>(*current_);
+  ++next->sequence;
+  put(kSecrets, secrets_, statics_->secrets, next->secrets);
+  put(kEndpoints, endpoints_, statics_->endpoints, next->endpoints);
+  drop_gone(kClusters, clusters_, statics_->clusters, next->clusters);
+  build_clusters(*next, now);
+  drop_gone(kRoutes, routes_, statics_->routes, next->routes);
   for (const auto& [name, entry] : routes_) {
-    place(next->routes, current_->routes, name, entry.value, !is_held(entry, *next, now));
+    if (next->routes.get(name) == entry.value || is_held(entry, *next, now)) continue;
+    next->routes.insert_or_assign(name, entry.value);
   }
+  drop_gone(kListeners, listeners_, statics_->listeners, next->listeners);
   for (const auto& [name, entry] : listeners_) {
-    const bool warm = is_warm(*entry.value, *next, now);
-    place(next->listeners, current_->listeners, name, entry.value, warm);
-    if (warm) let_go(replaced_listeners_, name);
+    if (next->listeners.get(name) == entry.value || !is_warm(*entry.value, *next, now)) continue;
+    next->listeners.insert_or_assign(name, entry.value);
+    if (replaced_listeners_.erase(name) > 0) {
+      has_let_go_ = true;
+      references_changed();
+    }
   }
+  for (std::vector<std::string>& names : touched_) names.clear();
   current_ = next;
   return current_;
 }

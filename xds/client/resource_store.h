@@ -52,9 +52,10 @@ class ResourceStore final : private KnownSecrets {
 
   // The names that what was accepted refers to, and what still serves in its place: RDS, EDS and SDS. Starts the clock
   // of those that are new, and forgets what nobody refers to any more.
-  std::set<std::string> wanted(std::string_view type_url, Instant now);
+  // The same pointer as before where nothing changed.
+  NamesPtr wanted(std::string_view type_url, Instant now);
   // The files with secrets that it refers to. wanted() starts their clock, together with those of SDS.
-  FileWishes wanted_files() const;
+  const FileWishes& wanted_files();
   // For the next stream.
   std::string type_version(std::string_view type_url) const;
   std::map<std::string, std::string> resource_versions(std::string_view type_url) const;
@@ -91,6 +92,9 @@ class ResourceStore final : private KnownSecrets {
   void remove_absent(Kind kind, Entries<T>& entries, const std::set<std::string>& present);
   void remove(Kind kind, const std::string& name);
   void keep_what_serves(Kind kind, const std::string& name);
+  template <class T>
+  void note_references(const std::string& name, const std::shared_ptr<const T>& before, const T& now);
+  void references_changed();
   std::set<std::string> subscriptions(Kind kind) const;
   std::set<std::string> secrets_in_use() const;
 
@@ -103,6 +107,11 @@ class ResourceStore final : private KnownSecrets {
   bool has_come(Kind kind, const std::string& name) const;
   // It has come, or was waited for as long as `timeout` says; zero: for ever.
   bool is_due(Kind kind, const std::string& name, Duration timeout, Instant now);
+  template <class T>
+  void drop_gone(Kind kind, const Entries<T>& entries, const config::Table<T>& statics, config::Table<T>& next) const;
+  template <class T>
+  void put(Kind kind, const Entries<T>& entries, const config::Table<T>& statics, config::Table<T>& next) const;
+  void build_clusters(config::Snapshot& next, Instant now);
   template <class Resource>
   bool has_secrets(const Resource& resource, Instant now);
   bool is_warm(const config::Cluster& cluster, Instant now);
@@ -124,6 +133,13 @@ class ResourceStore final : private KnownSecrets {
   std::map<std::string, ResourceState, std::less<>> states_[kKinds];
   std::string type_versions_[kKinds];
   Waits waits_[kKinds];
+  // An update of one resource of ten thousand costs that one: what follows from all of them is kept until it changes.
+  NamesPtr wanted_[kKinds];
+  bool wanted_is_old_[kKinds] = {true, true, true, true, true};
+  FileWishes files_;
+  bool files_are_old_ = true;
+  std::vector<std::string> touched_[kKinds];  // since the last build: has a new value, or none any more
+  std::set<std::string> unready_clusters_;    // as of then
   std::set<int> answered_;
   std::optional<Instant> next_deadline_;
   bool is_warming_ = false;

@@ -119,7 +119,7 @@ class SecretFiles::File {
   const std::string path_;
   SecretFileEvents& events_;
   std::optional<FileWish> wish_;
-  config::Table<TlsMaterial> good_;  // by name, as told
+  std::map<std::string, std::shared_ptr<const TlsMaterial>> good_;  // by name, as told
   std::vector<std::unique_ptr<event::FileWatch>> watches_;
 };
 

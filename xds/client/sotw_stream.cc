@@ -31,13 +31,13 @@ void SotwStream::want_all(std::string_view type_url) {
   t.wanted = t.all = true;
 }
 
-void SotwStream::want(std::string_view type_url, const std::set<std::string>& names) {
+void SotwStream::want(std::string_view type_url, NamesPtr names) {
   const auto found = types_.find(type_url);
   // A type nobody ever named is not spoken of: an empty first request would ask for everything.
-  if (names.empty() && (found == types_.end() || !found->second.wanted)) return;
+  if (names->empty() && (found == types_.end() || !found->second.wanted)) return;
   Type& t = types_[std::string(type_url)];
-  if (t.wanted && t.names == names) return;
-  t.names = names;
+  if (t.wanted && (t.names == names || *t.names == *names)) return;
+  t.names = std::move(names);
   t.wanted = t.due = true;
 }
 
@@ -53,7 +53,7 @@ std::optional<std::string> SotwStream::pull() {
     request.set_type_url(type_url);
     request.set_version_info(t.version);
     request.set_response_nonce(t.nonce);
-    for (const std::string& name : t.names) request.add_resource_names(name);
+    for (const std::string& name : *t.names) request.add_resource_names(name);
     if (!t.error.empty()) {
       request.mutable_error_detail()->set_code(kInvalidArgument);
       request.mutable_error_detail()->set_message(t.error);

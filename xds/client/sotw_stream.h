@@ -11,7 +11,7 @@ class SotwStream final : public AdsStream {
   explicit SotwStream(std::string node) : node_(std::move(node)) {}
   void resume(std::string_view type_url, std::string version, std::map<std::string, std::string>) override;
   void want_all(std::string_view type_url) override;
-  void want(std::string_view type_url, const std::set<std::string>& names) override;
+  void want(std::string_view type_url, NamesPtr names) override;
   std::optional<std::string> pull() override;
   std::expected<Response, std::string> on_message(std::string_view bytes) override;
   void acknowledge(const Response& response, const std::vector<ResourceError>& errors) override;
@@ -21,7 +21,7 @@ class SotwStream final : public AdsStream {
     bool wanted = false;
     bool all = false;
     bool due = false;  // a request must go out
-    std::set<std::string> names;
+    NamesPtr names = std::make_shared<const std::set<std::string>>();
     std::string version;  // last one accepted; also of an earlier stream
     std::string nonce;    // of the last response
     std::string error;    // NACK: goes out with the next request

@@ -60,7 +60,7 @@ void set_admin(Context& cx, const bootstrap::Bootstrap& in, Bootstrap& out) {
 // A part that is shared by name; the second of a name is an error.
 template <class T>
 void add(Context& cx, const std::string& name, std::shared_ptr<T> value, config::Table<T>& table) {
-  if (!table.emplace(name, std::move(value)).second) cx.fail_at("name", "the name " + name + " is given twice");
+  if (!table.insert(name, std::move(value))) cx.fail_at("name", "the name " + name + " is given twice");
 }
 
 void set_static(Context& cx, const bootstrap::Bootstrap::StaticResources& in, config::Snapshot& out) {

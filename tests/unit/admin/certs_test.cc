@@ -48,7 +48,7 @@ TEST_CASE("admin: /certs tells serial numbers, names and times of what contexts 
   leaf->cert_chain_path = "/etc/a.crt";
   auto listener = std::make_shared<config::Listener>();
   listener->chains.emplace_back().tls = context(leaf, a.root.trust());
-  a.next->listeners["l"] = listener;
+  a.next->listeners.insert_or_assign("l", listener);
   const std::string page = a.ask("/certs").body;
   CAPTURE(page);
   for (const char* part :
@@ -67,13 +67,13 @@ TEST_CASE("admin: /certs finds secrets by name, tells them once, and those that 
   auto tls = std::make_shared<config::TlsContext>();
   tls->certificates.emplace_back().name = "default";
   tls->validation.trust.name = "ROOTCA";
-  a.next->clusters["a"] = cluster("a", tls);
-  a.next->clusters["b"] = cluster("b", tls);
+  a.next->clusters.insert_or_assign("a", cluster("a", tls));
+  a.next->clusters.insert_or_assign("b", cluster("b", tls));
   CHECK(count(a.ask("/certs").body, "serial_number") == 0);
-  a.next->secrets["default"] = a.root.issue({.sans = "URI:spiffe://mesh/a"});
-  a.next->secrets["ROOTCA"] = a.root.trust();
+  a.next->secrets.insert_or_assign("default", a.root.issue({.sans = "URI:spiffe://mesh/a"}));
+  a.next->secrets.insert_or_assign("ROOTCA", a.root.trust());
   CHECK(count(a.ask("/certs").body, "serial_number") == 2);
-  a.next->secrets["other"] = a.root.issue({.sans = "DNS:other.test"});
+  a.next->secrets.insert_or_assign("other", a.root.issue({.sans = "DNS:other.test"}));
   const std::string page = a.ask("/certs").body;
   CHECK(count(page, "serial_number") == 3);
   CHECK(page.find("other.test") != std::string::npos);
@@ -85,8 +85,8 @@ TEST_CASE("admin: the gauge of the first expiry follows the configuration") {
   CHECK(a.ask(query).body == "server.days_until_first_cert_expiring: 4294967295\n");
   const auto with_days = [&a](long days) {
     auto next = std::make_shared<config::Snapshot>();
-    next->secrets["a"] = a.root.issue({.to_seconds = days * kDay + 3600});
-    next->secrets["b"] = a.root.issue({.to_seconds = 100 * kDay});
+    next->secrets.insert_or_assign("a", a.root.issue({.to_seconds = days * kDay + 3600}));
+    next->secrets.insert_or_assign("b", a.root.issue({.to_seconds = 100 * kDay}));
     a.server.publish(next);
   };
   with_days(3);

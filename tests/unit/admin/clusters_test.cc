@@ -39,7 +39,7 @@ std::shared_ptr<config::Cluster> cluster(const char* name, std::vector<config::E
 struct Clusters : Asking {
   void add(std::shared_ptr<const config::Cluster> one) {
     auto next = std::make_shared<config::Snapshot>(*server.current);
-    next->clusters[one->name] = std::move(one);
+    next->clusters.insert_or_assign(one->name, one);
     server.publish(next);
   }
   upstream::SharedCluster& use(const char* name) {
@@ -66,7 +66,7 @@ TEST_CASE("admin: /clusters lists a cluster that nobody has used, with zeros") {
   one->outlier.emplace();
   a.add(one);
   auto statics = std::make_shared<config::Snapshot>();
-  statics->clusters["a"] = one;
+  statics->clusters.insert_or_assign("a", one);
   a.options.bootstrap = statics;
   CHECK(a.ask("/clusters").body == R"(a::observability_name::other
 a::outlier::success_rate_average::-1
@@ -194,7 +194,7 @@ TEST_CASE("admin: /clusters takes the endpoints of EDS, and leaves out those tha
   a.add(one);
   a.check_lines({"a::eds_service_name::service"});
   auto next = std::make_shared<config::Snapshot>(*a.server.current);
-  next->endpoints["service"] = cluster("", {endpoint("10.0.0.1:80")})->inline_endpoints;
+  next->endpoints.insert_or_assign("service", cluster("", {endpoint("10.0.0.1:80")})->inline_endpoints);
   a.server.publish(next);
   upstream::SharedCluster& shared = a.use("a");
   const auto leaving = shared.endpoint(*Address::parse("10.0.0.9:80"));

@@ -12,7 +12,7 @@ TEST_CASE("listener index: (address, port), then (any address, port), else nothi
     auto listener = std::make_shared<config::Listener>();
     listener->name = name;
     for (const char* address : addresses) listener->addresses.push_back(*Address::parse(address));
-    table[name] = std::move(listener);
+    table.insert_or_assign(name, std::move(listener));
   };
   add("vip", {"10.0.0.1:80"});
   add("any 80", {"0.0.0.0:80"});

@@ -148,7 +148,9 @@ struct Fixture {
   explicit Fixture(worker::ServerOptions options = {.concurrency = 2, .seed = 3})
       : loop(1, slab), server(worker::make_server(loop, registry, options)) {}
 
-  void add_cluster(const std::string& name, const Address& address) { next.clusters[name] = cluster_of(name, address); }
+  void add_cluster(const std::string& name, const Address& address) {
+    next.clusters.insert_or_assign(name, cluster_of(name, address));
+  }
   void add_listener(const std::string& name, std::vector<config::FilterChain> chains, bool inspect) {
     auto listener = std::make_shared<config::Listener>();
     listener->name = name;
@@ -156,7 +158,7 @@ struct Fixture {
     listener->chains = std::move(chains);
     listener->tls_inspector = listener->http_inspector = inspect;
     listener->hash = ++next.sequence;
-    next.listeners[name] = listener;
+    next.listeners.insert_or_assign(name, listener);
   }
   void publish() { server->publish(std::make_shared<config::Snapshot>(next)); }
   Address address(const std::string& name) {
@@ -255,7 +257,7 @@ TEST_CASE("server: without a cluster, an endpoint or a chain the connection ends
   Fixture f;
   auto empty = std::make_shared<config::Cluster>();
   empty->name = "empty";
-  f.next.clusters["empty"] = empty;
+  f.next.clusters.insert_or_assign("empty", empty);
   f.add_listener("none", {tcp_chain("nobody")}, false);
   f.add_listener("empty", {tcp_chain("empty")}, false);
   config::FilterChain picky = tcp_chain("nobody");
@@ -288,9 +290,9 @@ TEST_CASE("server: connections that come before the configuration are held and t
   Fixture f({.concurrency = 1, .seed = 3, .bind_at_start = {capture}});
   f.add_cluster("echo", origin.address());
   f.add_listener("capture", {tcp_chain("echo")}, false);
-  auto listener = std::make_shared<config::Listener>(*f.next.listeners["capture"]);
+  auto listener = std::make_shared<config::Listener>(*f.next.listeners.get("capture"));
   listener->addresses = {capture};
-  f.next.listeners["capture"] = listener;
+  f.next.listeners.insert_or_assign("capture", listener);
   int early = -1;
   f.run([&] {
     early = connected(capture);
@@ -310,9 +312,9 @@ TEST_CASE("server: held connections that no listener of the configuration wants 
   Fixture f({.concurrency = 1, .seed = 3, .bind_at_start = {capture, other}});
   f.add_cluster("echo", origin.address());
   f.add_listener("capture", {tcp_chain("echo")}, false);
-  auto listener = std::make_shared<config::Listener>(*f.next.listeners["capture"]);
+  auto listener = std::make_shared<config::Listener>(*f.next.listeners.get("capture"));
   listener->addresses = {capture};
-  f.next.listeners["capture"] = listener;
+  f.next.listeners.insert_or_assign("capture", listener);
   int unwanted = -1;
   f.run([&] {
     unwanted = connected(other);
@@ -336,9 +338,9 @@ TEST_CASE("server: draining refuses new connections of inbound listeners and let
   f.add_cluster("echo", origin.address());
   f.add_listener("in", {tcp_chain("echo")}, false);
   f.add_listener("out", {tcp_chain("echo")}, false);
-  auto out = std::make_shared<config::Listener>(*f.next.listeners["out"]);
+  auto out = std::make_shared<config::Listener>(*f.next.listeners.get("out"));
   out->direction = config::Listener::Direction::outbound;
-  f.next.listeners["out"] = out;
+  f.next.listeners.insert_or_assign("out", out);
   f.publish();
   const Address in_address = f.address("in");
   const Address out_address = f.address("out");
@@ -372,7 +374,7 @@ TEST_CASE("server: a listener that left the configuration is closed, and an addr
   taken->name = "taken";
   taken->addresses = {a};
   taken->chains = {tcp_chain("x")};
-  f.next.listeners["taken"] = taken;
+  f.next.listeners.insert_or_assign("taken", taken);
   f.publish();
   REQUIRE(f.server->listeners().size() == 2);
   CHECK(f.server->listeners()[1].error.find("EADDRINUSE") != std::string::npos);

@@ -87,7 +87,7 @@ struct Pair {
             names.insert(c.name());
           }
           wanted.merge(names);
-          client->want(kEndpointType, wanted);
+          client->want(kEndpointType, std::make_shared<const std::set<std::string>>(wanted));
         }
         moved = true;
       }
@@ -185,7 +185,7 @@ TEST_CASE("ads_stream: a reconnect that says what is held is sent only the diffe
     }
     second.client->want_all(kClusterType);
     second.client->want_all(kListenerType);
-    second.client->want(kEndpointType, first.wanted);
+    second.client->want(kEndpointType, std::make_shared<const std::set<std::string>>(first.wanted));
     second.run();
     CHECK(second.received.empty());
   }

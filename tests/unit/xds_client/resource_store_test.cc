@@ -5,6 +5,7 @@
 #include <envoy/config/route/v3/route.pb.h>
 #include <envoy/extensions/transport_sockets/tls/v3/tls.pb.h>
 
+#include "proxy/base/random.h"
 #include "tests/unit/net/tls_pki.h"
 #include "xds/api/any.h"
 #include "xds/api/yaml.h"
@@ -160,7 +161,7 @@ struct Fixture {
 TEST_CASE("resource_store: a new cluster is visible once its endpoints are, or after the fetch timeout") {
   Fixture f;
   CHECK(f.give(kClusterType, {cluster("a"), cluster("b")}).empty());
-  CHECK(f.store.wanted(kEndpointType, f.now) == std::set<std::string>{"a", "b"});
+  CHECK(*f.store.wanted(kEndpointType, f.now) == std::set<std::string>{"a", "b"});
   CHECK(f.build()->clusters.empty());
   f.give(kEndpointType, {endpoints("a")});
   CHECK(f.build()->clusters.size() == 1);
@@ -179,8 +180,8 @@ TEST_CASE("resource_store: an updated cluster takes the endpoints that are there
   f.give(kClusterType, {cluster("a", "connect_timeout: 9s", "2")});
   const auto after = f.build();
   CHECK(after != before);
-  CHECK(after->clusters.at("a")->connect_timeout == Duration(9'000'000));
-  CHECK(after->endpoints.at("a") == before->endpoints.at("a"));
+  CHECK(after->clusters.get("a")->connect_timeout == Duration(9'000'000));
+  CHECK(after->endpoints.get("a") == before->endpoints.get("a"));
 }
 
 TEST_CASE("resource_store: what is good is used, what is bad is named and keeps its last good version") {
@@ -195,8 +196,8 @@ TEST_CASE("resource_store: what is good is used, what is bad is named and keeps 
   CHECK(errors[0].name == "b");
   CHECK(errors[0].reason.find("connect_timeout") != std::string::npos);
   const auto snapshot = f.build();
-  CHECK(snapshot->clusters.at("a")->connect_timeout == Duration(7'000'000));
-  CHECK(snapshot->clusters.at("b")->connect_timeout == Duration(1'000'000));
+  CHECK(snapshot->clusters.get("a")->connect_timeout == Duration(7'000'000));
+  CHECK(snapshot->clusters.get("b")->connect_timeout == Duration(1'000'000));
   CHECK(f.store.states(kClusterType).at("b").version == "1");
   CHECK(f.store.states(kClusterType).at("b").rejected_version == "2");
   CHECK(f.store.resource_versions(kClusterType).at("b") == "1");
@@ -212,10 +213,117 @@ TEST_CASE("resource_store: the same content again changes nothing, not even the 
   CHECK(f.build() == before);
 }
 
+TEST_CASE("resource_store: who changes without referring to anything else leaves what is wanted as it was") {
+  Fixture f;
+  f.give(kClusterType, {cluster("a"), cluster("b")});
+  f.give(kEndpointType, {endpoints("a"), endpoints("b")});
+  f.build();
+  const NamesPtr before = f.store.wanted(kEndpointType, f.now);
+  f.give(kClusterType, {cluster("a", "connect_timeout: 9s", "2")});
+  f.build();
+  f.give(kEndpointType, {endpoints("b", 81)});
+  f.build();
+  CHECK(f.store.wanted(kEndpointType, f.now) == before);
+  f.give(kEndpointType, {endpoints("stranger")});
+  CHECK(f.store.wanted(kEndpointType, f.now) == before);
+  CHECK(f.build()->endpoints.size() == 2);
+  f.give(kClusterType, {}, false, {"a"});
+  CHECK(*f.store.wanted(kEndpointType, f.now) == std::set<std::string>{"b"});
+  CHECK(f.build()->endpoints.size() == 1);
+}
+
+// What there is in the end does not depend on how it came, change by change or all at once.
+TEST_CASE("resource_store: many changes one by one come to the same as their sum") {
+  using Model = std::map<std::string, Received>;
+  constexpr std::string_view kTypes[] = {kClusterType, kEndpointType, kListenerType, kRouteType};
+  const auto names_of = [](const auto& table) {
+    std::map<std::string, uint64_t> out;
+    for (const auto& [name, value] : table) {
+      if constexpr (requires { value->hash; }) {
+        out[name] = value->hash;
+      } else {
+        out[name] = 0;
+      }
+    }
+    return out;
+  };
+  const auto settle = [](Fixture& f) {
+    f.now += Duration(100'000'000);
+    for (int i = 0; i < 3; ++i) {
+      f.build();
+      for (const std::string_view t : {kEndpointType, kRouteType}) f.store.wanted(t, f.now);
+    }
+    return f.build();
+  };
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    CAPTURE(seed);
+    Random random(seed);
+    Fixture f;
+    std::map<std::string_view, Model> models;
+    for (int step = 0; step < 200; ++step) {
+      const std::string_view type = kTypes[random.below(4)];
+      const std::string number = std::to_string(random.below(5));
+      const std::string other = std::to_string(random.below(5));
+      std::string name;
+      Received made;
+      if (type == kClusterType) {
+        name = "c" + number;
+        made = cluster(name, "connect_timeout: " + other + "1s");
+        if (random.below(2) == 0) {
+          made = resource<envoy::config::cluster::v3::Cluster>(
+              "name: " + name +
+              "\ntype: EDS\neds_cluster_config: {eds_config: {ads: {}, resource_api_version: V3}, service_name: e" +
+              other + "}");
+        }
+      } else if (type == kEndpointType) {
+        name = (random.below(2) == 0 ? "c" : "e") + number;
+        made = endpoints(name, 80 + static_cast<int>(random.below(5)));
+      } else if (type == kListenerType) {
+        name = "l" + number;
+        made = listener(name, "r" + other);
+      } else {
+        name = "r" + number;
+        made = routes(name, "c" + other);
+      }
+      if (random.below(4) == 0) {
+        f.give(type, {}, false, {name});
+        models[type].erase(name);
+      } else {
+        models[type].insert_or_assign(name, made);
+        f.give(type, {std::move(made)});
+      }
+      for (const std::string_view t : {kEndpointType, kRouteType}) {
+        std::erase_if(models[t], [&](const auto& one) { return !f.store.wanted(t, f.now)->contains(one.first); });
+      }
+      if (random.below(3) > 0) f.build();
+      f.now += Duration(static_cast<int64_t>(random.below(3'000'000)));
+      for (const std::string_view t : {kEndpointType, kRouteType}) f.store.wanted(t, f.now);
+      for (const std::string_view t : {kEndpointType, kRouteType}) {
+        std::erase_if(models[t], [&](const auto& one) { return !f.store.wanted(t, f.now)->contains(one.first); });
+      }
+    }
+    Fixture fresh;
+    for (const std::string_view type : {kClusterType, kListenerType, kEndpointType, kRouteType}) {
+      std::vector<Received> all;
+      for (const auto& [name, received] : models[type]) all.push_back(received);
+      fresh.give(type, std::move(all));
+    }
+    const auto have = settle(f);
+    const auto want = settle(fresh);
+    CHECK(names_of(have->clusters) == names_of(want->clusters));
+    CHECK(names_of(have->endpoints) == names_of(want->endpoints));
+    CHECK(names_of(have->listeners) == names_of(want->listeners));
+    CHECK(names_of(have->routes) == names_of(want->routes));
+    for (const std::string_view t : {kEndpointType, kRouteType}) {
+      CHECK(*f.store.wanted(t, f.now) == *fresh.store.wanted(t, fresh.now));
+    }
+  }
+}
+
 TEST_CASE("resource_store: a listener waits for its routes, and routes for the clusters they name") {
   Fixture f;
   f.give(kListenerType, {listener("l", "r")});
-  CHECK(f.store.wanted(kRouteType, f.now) == std::set<std::string>{"r"});
+  CHECK(*f.store.wanted(kRouteType, f.now) == std::set<std::string>{"r"});
   CHECK(f.build()->listeners.empty());
   f.give(kClusterType, {cluster("a")});
   f.give(kRouteType, {routes("r", "a")});
@@ -228,9 +336,9 @@ TEST_CASE("resource_store: a listener waits for its routes, and routes for the c
   CHECK(f.store.is_complete());
   // A table that names a cluster nobody announced is held for a while, then used: the old one serves until then.
   f.give(kRouteType, {routes("r", "unknown")});
-  CHECK(f.build()->routes.at("r") == whole->routes.at("r"));
+  CHECK(f.build()->routes.get("r") == whole->routes.get("r"));
   f.now += kRouteHold;
-  CHECK(f.build()->routes.at("r") != whole->routes.at("r"));
+  CHECK(f.build()->routes.get("r") != whole->routes.get("r"));
 }
 
 TEST_CASE("resource_store: what serves while its successor warms keeps what it needs, and no longer") {
@@ -258,15 +366,15 @@ TEST_CASE("resource_store: what serves while its successor warms keeps what it n
   CHECK(between->endpoints.contains("e1"));
   CHECK(between->routes.contains("r1"));
   CHECK(between->secrets.contains("s1"));
-  CHECK(f.store.wanted(kRouteType, f.now) == std::set<std::string>{"r1", "r2"});
+  CHECK(*f.store.wanted(kRouteType, f.now) == std::set<std::string>{"r1", "r2"});
   f.give(kEndpointType, {endpoints("e2")});
   f.give(kRouteType, {routes("r2", "a")});
   f.give(kSecretType, {certificate("s2", one->cert_chain, one->private_key)});
-  CHECK(f.build()->listeners.at("h") != before->listeners.at("h"));
+  CHECK(f.build()->listeners.get("h") != before->listeners.get("h"));
   CHECK(f.store.has_let_go());
-  CHECK(f.store.wanted(kEndpointType, f.now) == std::set<std::string>{"e2"});
-  CHECK(f.store.wanted(kRouteType, f.now) == std::set<std::string>{"r2"});
-  CHECK(f.store.wanted(kSecretType, f.now) == std::set<std::string>{"s2"});
+  CHECK(*f.store.wanted(kEndpointType, f.now) == std::set<std::string>{"e2"});
+  CHECK(*f.store.wanted(kRouteType, f.now) == std::set<std::string>{"r2"});
+  CHECK(*f.store.wanted(kSecretType, f.now) == std::set<std::string>{"s2"});
   const auto after = f.build();
   CHECK_FALSE(f.store.has_let_go());
   CHECK(after->endpoints.size() == 1);
@@ -334,7 +442,7 @@ TEST_CASE("resource_store: files with secrets are wanted by whoever is accepted,
   want["/a.yaml"] = {{{"s", {"cluster c", ""}}}, {"/etc"}};
   want["/b.yaml"] = {{{"s", {"listener l", ""}}}, {"/etc"}};
   CHECK(f.store.wanted_files() == want);
-  CHECK(f.store.wanted(kSecretType, f.now).empty());
+  CHECK(f.store.wanted(kSecretType, f.now)->empty());
   CHECK(f.build()->clusters.empty());
   REQUIRE(f.store.next_deadline());
   CHECK(*f.store.next_deadline() == f.now + kFetchTimeout);
@@ -383,7 +491,7 @@ TEST_CASE("resource_store: a secret from elsewhere is part of the snapshot") {
   Fixture f;
   auto material = std::make_shared<TlsMaterial>();
   f.store.set_secret("default", material);
-  CHECK(f.build()->secrets.at("default") == material);
+  CHECK(f.build()->secrets.get("default") == material);
 }
 
 // === what the TLS library refuses ===
@@ -428,7 +536,7 @@ TEST_CASE("resource_store: a TLS context that the library refuses is refused wit
     CAPTURE(errors[0].reason);
     CHECK(errors[0].reason.starts_with(in_chain + c.want));
     CHECK_FALSE(errors[0].reason.contains("SECRET"));
-    CHECK(f.build()->listeners.at("l") == before->listeners.at("l"));
+    CHECK(f.build()->listeners.get("l") == before->listeners.get("l"));
     CHECK(f.store.states(kListenerType).at("l").rejected_version == "2");
   }
   Fixture f;
@@ -440,7 +548,7 @@ TEST_CASE("resource_store: a TLS context that the library refuses is refused wit
   REQUIRE(errors.size() == 1);
   CHECK(errors[0].name == "c");
   CHECK(errors[0].reason == in_match + "tls_params.cipher_suites: no cipher of \"NOT-A-CIPHER\" is known");
-  CHECK(f.build()->clusters.at("c") == before->clusters.at("c"));
+  CHECK(f.build()->clusters.get("c") == before->clusters.get("c"));
 }
 
 TEST_CASE("resource_store: a secret that the TLS library refuses is refused, and the last good one stays") {
@@ -461,7 +569,7 @@ TEST_CASE("resource_store: a secret that the TLS library refuses is refused, and
   CHECK(errors[1].reason == "validation_context.trusted_ca: there is no certificate in it");
   CHECK(f.build()->secrets == before->secrets);
   CHECK(f.give(kSecretType, {certificate("s", two->cert_chain, two->private_key)}).empty());
-  CHECK(f.build()->secrets.at("s")->cert_chain == two->cert_chain);
+  CHECK(f.build()->secrets.get("s")->cert_chain == two->cert_chain);
 }
 
 TEST_CASE("resource_store: a secret of the wrong kind is told with who wants what, whichever comes first") {
@@ -479,7 +587,7 @@ TEST_CASE("resource_store: a secret of the wrong kind is told with who wants wha
   REQUIRE(f.give(kClusterType, {tls_cluster(as_trust)}).empty());
   REQUIRE(f.give(kListenerType, {}, false, {"l"}).empty());
   CHECK(f.build()->clusters.contains("c"));
-  CHECK(f.build()->secrets.at("s")->trust_bundle == root().pem());
+  CHECK(f.build()->secrets.get("s")->trust_bundle == root().pem());
 
   errors = f.give(kListenerType, {tls_listener(as_certificate, "2")});
   REQUIRE(errors.size() == 1);
@@ -489,7 +597,7 @@ TEST_CASE("resource_store: a secret of the wrong kind is told with who wants wha
   errors = f.give(kSecretType, {certificate("s", one->cert_chain, one->private_key)});
   REQUIRE(errors.size() == 1);
   CHECK(errors[0].reason == "tls_certificate: does not fit its use: cluster c wants a validation_context of this name");
-  CHECK(f.build()->secrets.at("s")->trust_bundle == root().pem());
+  CHECK(f.build()->secrets.get("s")->trust_bundle == root().pem());
 }
 
 TEST_CASE("tls_check: the faults of a bootstrap, one for each context and secret") {
@@ -498,8 +606,8 @@ TEST_CASE("tls_check: the faults of a bootstrap, one for each context and secret
   half->cert_chain = one->cert_chain;
   half->private_key = two->private_key;
   config::Snapshot config;
-  config.secrets["bad"] = half;
-  config.secrets["roots"] = root().trust();
+  config.secrets.insert_or_assign("bad", half);
+  config.secrets.insert_or_assign("roots", root().trust());
   auto tls = std::make_shared<config::TlsContext>();
   tls->certificates.emplace_back().name = "bad";
   tls->certificates.emplace_back().name = "roots";
@@ -508,7 +616,7 @@ TEST_CASE("tls_check: the faults of a bootstrap, one for each context and secret
   auto listener = std::make_shared<config::Listener>();
   listener->chains.emplace_back().tls = tls;
   listener->default_chain.emplace().tls = trusting;
-  config.listeners["web"] = listener;
+  config.listeners.insert_or_assign("web", listener);
   const std::string context = "transport_socket.typed_config.common_tls_context.";
   CHECK(tls_faults(config) ==
         std::vector<std::string>{

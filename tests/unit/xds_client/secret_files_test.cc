@@ -54,7 +54,7 @@ struct Files : SecretFileEvents {
     cluster->name = "a";
     cluster->tls = tls;
     config::Snapshot config;
-    config.clusters["a"] = cluster;
+    config.clusters.insert_or_assign("a", cluster);
     wishes = file_wishes(config);
   }
   ~Files() { std::filesystem::remove_all(folder); }
