@@ -1,6 +1,12 @@
 // All timers of one loop. A Timer is embedded by value in what it times and unlinks itself when that dies, so a fired
-// timer never finds a dead owner. Deadlines are kept in a binary heap of pointers; the queue is driven from outside:
-// event::Loop advances it with the clock, tests/sim with virtual time.
+// timer never finds a dead owner. The queue is driven from outside: event::Loop advances it with the clock, tests/sim
+// with virtual time.
+//
+// Deadlines are kept in a binary heap, but most timers die long before they are due: those of a request. So a timer
+// that is due in a while waits unsorted first, which costs nothing to enter and to leave, and enters the heap when the
+// earliest deadline of those that wait is reached.
+//
+//   start ──► young (due in kYoung or later) ──► heap ──► fired          stop, or its death: gone from either
 #pragma once
 
 #include <cstdint>
@@ -44,15 +50,17 @@ class Timer {
   void* owner_;
   Callback callback_;
   TimerQueue* queue_ = nullptr;
-  size_t heap_index_ = SIZE_MAX;  // SIZE_MAX: not in the heap
+  size_t index_ = SIZE_MAX;  // in the heap, or among the young; SIZE_MAX: in neither
   uint64_t sequence_ = 0;
   Instant deadline_{};  // when to fire
-  Instant heap_key_{};  // where it stands in the heap; earlier than deadline_ after a lazy re-arm
+  Instant key_{};       // by which it was placed; earlier than deadline_ after a lazy re-arm
   bool armed_ = false;
+  bool young_ = false;
 };
 
 class TimerQueue {
  public:
+  static constexpr Duration kYoung{10'000};
   explicit TimerQueue(Instant now) : now_(now) {}
   TimerQueue(const TimerQueue&) = delete;
   TimerQueue& operator=(const TimerQueue&) = delete;
@@ -65,13 +73,18 @@ class TimerQueue {
   // Sets the time and fires, in order of (deadline, arming), everything due. Timers that are armed by a callback with a
   // deadline that is already due fire in the next call.
   size_t advance_to(Instant now);
-  std::optional<Instant> next_deadline();  // none when nothing is armed
+  // When advance_to() is next needed: at the first deadline, or earlier where timers were stopped. None when nothing is
+  // armed.
+  std::optional<Instant> next_deadline();
   size_t armed() const { return armed_; }
 
  private:
   friend class Timer;
   void insert(Timer& t);
   void remove(Timer& t);
+  void insert_in_heap(Timer& t);
+  void remove_from_heap(Timer& t);
+  void sort_young();
   void sift_up(size_t i);
   void sift_down(size_t i);
   bool before(const Timer& a, const Timer& b) const;
@@ -79,6 +92,8 @@ class TimerQueue {
 
   Instant now_;
   std::vector<Timer*> heap_;
+  std::vector<Timer*> young_;
+  Instant young_until_ = Instant::max();  // none of the young is due earlier
   uint64_t sequence_ = 0;
   size_t armed_ = 0;
 };
