@@ -59,6 +59,7 @@ void Loop::turn(bool wait) {
   poller_.dispatch();
   // Zero is also what libuv says when descriptors were added or handles closed since it ran last.
   if (guest_is_readable || uv_backend_timeout(&uv_) == 0) uv_run(&uv_, UV_RUN_NOWAIT);
+  now_is_fresh_ = false;
 }
 
 int Loop::wait_ms() {
@@ -66,8 +67,9 @@ int Loop::wait_ms() {
   const int for_uv = uv_backend_timeout(&uv_);  // 0, or -1: nobody uses libuv's timers
   const std::optional<Instant> next = executor_.timers.next_deadline();
   if (for_uv == 0 || !next) return for_uv;
-  // Rounded up, since a timer must not fire early and a wake-up too soon is wasted.
-  const int64_t us = std::max<int64_t>(0, (*next - executor_.now()).count());
+  // From the time that it is, not that of this turn's events, whose work may have taken long. Rounded up, since a timer
+  // must not fire early and a wake-up too soon is wasted.
+  const int64_t us = std::max<int64_t>(0, (*next - monotonic_now()).count());
   return static_cast<int>(std::min<int64_t>((us + 999) / 1000, std::numeric_limits<int>::max()));
 }
 

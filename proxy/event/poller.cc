@@ -27,7 +27,7 @@ Poller::~Poller() {
 
 SocketPtr Poller::add(int fd) {
   SocketPtr socket(new Socket(*this, fd));
-  epoll_event event{.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data = {.ptr = socket.get()}};
+  epoll_event event{.events = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data = {.ptr = socket.get()}};
   if (epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, fd, &event) != 0) {
     const int error = errno;
     socket.reset();
@@ -69,7 +69,8 @@ void Poller::dispatch() {
   closed_.clear();
 }
 
-// Closing takes the descriptor out of the set, but the batch may hold an event of it.
+// Closing takes the descriptor out of the set, since no process that we start keeps a copy (CLOEXEC), but the batch may
+// hold an event of it.
 void Poller::close(Socket* socket) noexcept {
   socket->owner = nullptr;
   socket->unlink();

@@ -21,7 +21,7 @@ class Poller;
 // Who is told. Edge-triggered: an event is told once, so the owner remembers what it did not yet use up.
 class SocketEvents {
  public:
-  // EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLHUP, EPOLLERR as the kernel tells them; 0 after again().
+  // EPOLLIN, EPOLLPRI, EPOLLOUT, EPOLLRDHUP, EPOLLHUP, EPOLLERR as the kernel tells them; 0 after again().
   virtual void on_ready(uint32_t events) = 0;
 
  protected:
@@ -54,7 +54,7 @@ using SocketPtr = std::unique_ptr<Socket, SocketCloser>;
 
 class Poller {
  public:
-  static constexpr int kEventsPerTurn = 256;
+  static constexpr int kEventsPerTurn = 64;  // what they touch still lies in the cache when their answers are written
 
   Poller();
   Poller(const Poller&) = delete;

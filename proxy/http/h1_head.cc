@@ -120,11 +120,11 @@ const char* take_framing(HeaderMap& fields, bool is_request, Framing& f) {
     if (h.id == HeaderId::other) return false;
     if (const char* found = read_field(fields.arena(), h, f); found != nullptr && fault == nullptr) fault = found;
     if (h.id == HeaderId::host) return is_request;
-    if (h.id == HeaderId::expect) return is_request && f.expects_continue;
     return is_written_by_codec(h.id);
   });
   if (fault != nullptr) return fault;
   if (f.chunked && f.content_length) return "both Content-Length and Transfer-Encoding";
+  if (is_request && f.expects_continue) fields.remove(HeaderId::expect);
   if (f.options > 0) fields.remove_if([&](const Header& h) { return is_nominated(f, h); });
   return nullptr;
 }

@@ -81,6 +81,8 @@ bool read_fields(std::string_view bytes, Cursor& at, H1PlainHead& head) {
       if (id == HeaderId::transfer_encoding) return false;
       if (id == HeaderId::content_length) {
         if (has_length || !is_plain_length(value.of(bytes.data()))) return false;
+        // llhttp knows only spaces behind the digits.
+        if (bytes.substr(name.end, at.offset() - name.end).find('\t') != std::string_view::npos) return false;
         has_length = true;
       }
     }

@@ -51,7 +51,7 @@ Expected<std::unique_ptr<Listener>> Listener::open(event::Loop& loop, const List
   if (address.is_ip()) {
     if (!turn_on(socket.fd, SOL_SOCKET, SO_REUSEADDR)) return failed("SO_REUSEADDR");
     if (options.reuse_port && !turn_on(socket.fd, SOL_SOCKET, SO_REUSEPORT)) return failed("SO_REUSEPORT");
-    turn_on(socket.fd, IPPROTO_TCP, TCP_NODELAY);  // accepted sockets inherit it; TcpTransport asks again
+    turn_on(socket.fd, IPPROTO_TCP, TCP_NODELAY);  // accepted sockets inherit it
     const bool v6 = address.family() == AF_INET6;
     if (v6 && !turn_on(socket.fd, IPPROTO_IPV6, IPV6_V6ONLY)) return failed("IPV6_V6ONLY");
     if (options.transparent &&

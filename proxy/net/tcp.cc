@@ -36,7 +36,7 @@ int send_from(int fd, Chain& bytes) {
     }
     if (sent < 0) {
       if (errno == EINTR) continue;
-      return errno == ENOBUFS ? EAGAIN : errno;
+      return errno;
     }
     size_t offered = 0;
     for (size_t i = 0; i < slices; ++i) offered += iov[i].iov_len;
@@ -83,7 +83,8 @@ TcpTransport::TcpTransport(event::Loop& loop, event::SocketPtr socket, uint32_t 
       executor_(loop.executor()),
       socket_(std::move(socket)),
       peer_(address_of(socket_->fd(), getpeername)),
-      local_(address_of(socket_->fd(), getsockname)) {
+      local_(address_of(socket_->fd(), getsockname)),
+      reads_stop_short_(!peer_.is_ip()) {
   socket_->owner = this;
   note(events);
 }
@@ -97,7 +98,7 @@ int TcpTransport::fd() const {
 }
 
 void TcpTransport::note(uint32_t events) {
-  if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) ending_ = true;
+  if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI)) != 0) reads_stop_short_ = true;
   if ((events & ~static_cast<uint32_t>(EPOLLOUT)) != 0) readable_ = true;
 }
 
@@ -156,7 +157,8 @@ ssize_t TcpTransport::read_some() {
   const int error = errno;
   size_t left = count > 0 ? static_cast<size_t>(count) : 0;
   const bool filled = left == room;
-  if (!filled && !ending_) readable_ = false;  // the rest comes with an event of its own
+  const bool is_drained = count < 0 && error == EAGAIN;
+  if (is_drained || (!filled && !reads_stop_short_)) readable_ = false;  // what follows has an event of its own
   for (uint32_t i = 0; i < read_chunks_; ++i) {
     const auto n = static_cast<uint32_t>(std::min(left, iov[i].iov_len));
     const uint32_t begin = chunks[i]->filled;
@@ -184,6 +186,7 @@ void TcpTransport::read_ended(int error) {
 // Shows what came while nobody could take it, or the end. What the owner makes ready by that, such as an answer, is
 // done before more is read: the rest is for the next turn, and the end for the next step.
 void TcpTransport::step() {
+  if (write_error_ && can_read()) return socket_->again();
   if (events_ == nullptr || pauses_ > 0 || socket_ == nullptr) return;
   const bool shows_now = !unread_.empty() && !unread_shown_;
   unread_shown_ = true;

@@ -71,7 +71,9 @@ class TcpTransport final : public Transport, public event::Flushable, public eve
   uint32_t read_chunks_ = 1;  // how many the next read may fill
   bool readable_ = false;     // as far as we know
   bool writable_ = true;
-  bool ending_ = false;  // the kernel told a FIN or an error: reads go on until that is met
+  // A read that does not fill its room usually has emptied the socket. Not where a FIN, an error or urgent data lies
+  // ahead, nor on a Unix socket, where each descriptor that was passed ends a read: there reads go on until EAGAIN.
+  bool reads_stop_short_;
   bool above_high_ = false;
   bool unread_shown_ = false;  // as it is now, to who owns this now
   bool eof_seen_ = false;      // the FIN arrived
@@ -81,7 +83,8 @@ class TcpTransport final : public Transport, public event::Flushable, public eve
   bool pipe_broke_ = false;  // EPIPE: the FIN came before the reset
 };
 
-// The socket must be connected and not blocking; it is owned from here on, also when this fails.
+// The socket must be connected and not blocking, and brings its options, such as TCP_NODELAY; it is owned from here on,
+// also when this fails.
 Expected<std::unique_ptr<TcpTransport>> adopt_socket(event::Loop& loop, int fd);
 
 }  // namespace pillion::net

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <cerrno>
+#include <optional>
 #include <utility>
 
 #include "proxy/net/tls.h"
@@ -60,7 +61,7 @@ class HandshakeWork final : public event::Retirable, TransportEvents, event::Ste
   }
   void on_writable() override {}
   void on_closed(const Error& why) override {
-    os_error_ = why.os;
+    broken_ = why;
     is_eof_ = true;
     executor_.ready(*this);
   }
@@ -82,7 +83,7 @@ class HandshakeWork final : public event::Retirable, TransportEvents, event::Ste
     } else if (result != TlsEngine::Result::want_read) {
       fail(Code::tls_failed, 0, engine_->failure());
     } else if (is_eof_) {
-      fail(Code::tls_failed, os_error_, "the peer closed the connection during the TLS handshake");
+      fail(Code::tls_failed, broken_ ? broken_->os : 0, "the peer closed the connection during the TLS handshake");
     } else if (is_paused_) {
       is_paused_ = false;
       lower_->resume_reading();
@@ -94,7 +95,8 @@ class HandshakeWork final : public event::Retirable, TransportEvents, event::Ste
     lower_->set_events(nullptr);
     if (is_paused_) lower_->resume_reading();
     HandshakeEvents* events = std::exchange(events_, nullptr);
-    events->on_handshaken(std::make_unique<TlsTransport>(executor_, std::move(lower_), std::move(engine_), is_eof_));
+    events->on_handshaken(
+        std::make_unique<TlsTransport>(executor_, std::move(lower_), std::move(engine_), is_eof_, broken_));
   }
 
   void fail(Code code, int os, std::string_view detail) {
@@ -112,7 +114,7 @@ class HandshakeWork final : public event::Retirable, TransportEvents, event::Ste
   bool is_server_;
   bool is_eof_ = false;
   bool is_paused_ = false;
-  int os_error_ = 0;
+  std::optional<Error> broken_;  // the transport below, perhaps behind the last bytes that the handshake needs
   Duration timeout_;
   event::Timer timer_;
   event::Timer turn_timer_;

@@ -10,13 +10,14 @@
 namespace pillion::net {
 
 TlsTransport::TlsTransport(event::Executor& executor, TransportPtr lower, std::unique_ptr<TlsEngine> engine,
-                           bool lower_ended)
+                           bool lower_ended, const std::optional<Error>& lower_broken)
     : executor_(executor),
       lower_(std::move(lower)),
       engine_(std::move(engine)),
       info_(engine_->describe()),
       idle_timer_(event::Timer::bind<&TlsTransport::on_idle>(this)),
-      lower_ended_(lower_ended) {
+      lower_ended_(lower_ended),
+      lower_broken_(lower_broken) {
   idle_timer_.start_after(executor_.timers, kIdleAfter);
 }
 
@@ -68,7 +69,11 @@ void TlsTransport::show() {
 
 void TlsTransport::step() {
   read_records();
-  if (lower_ended_) eof_seen_ = true;
+  if (lower_broken_ && !broken_) {
+    broken_ = lower_broken_;
+  } else if (lower_ended_) {
+    eof_seen_ = true;
+  }
   show();
 }
 

@@ -22,8 +22,9 @@ class TlsTransport final : public Transport, TransportEvents, event::Flushable, 
   static constexpr size_t kMarks = 8;               // flushes that was_unseen_since() can tell apart
 
   // After the handshake. `lower` may hold bytes still.
-  // `lower_ended`: the handshake was told of the FIN, behind bytes that it left to us.
-  TlsTransport(event::Executor& executor, TransportPtr lower, std::unique_ptr<TlsEngine> engine, bool lower_ended);
+  // `lower_ended`, `lower_broken`: what the handshake was told of the end of `lower`, behind bytes that it left to us.
+  TlsTransport(event::Executor& executor, TransportPtr lower, std::unique_ptr<TlsEngine> engine, bool lower_ended,
+               const std::optional<Error>& lower_broken);
   ~TlsTransport() override;
 
   void set_events(TransportEvents* events) override;
@@ -81,6 +82,7 @@ class TlsTransport final : public Transport, TransportEvents, event::Flushable, 
   std::optional<Error> broken_;  // found where it could not be told yet
   bool above_high_ = false;
   bool lower_ended_;
+  std::optional<Error> lower_broken_;
   bool eof_seen_ = false;
   bool eof_shown_ = false;
   bool shut_wanted_ = false;

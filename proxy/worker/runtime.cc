@@ -84,6 +84,8 @@ void Runtime::accept(int fd, std::shared_ptr<const config::Listener> listener) {
   if (listener->original_dst || listener->use_original_dst) original = net::original_destination(fd);
   Expected<std::unique_ptr<net::TcpTransport>> transport = net::adopt_socket(loop_, fd);
   if (!transport) {
+    PILLION_LOG_LIMITED(warning, loop_.now(), "listener {}: a connection is dropped: {}", listener->name,
+                        to_string(transport.error()));
     connections_.fetch_sub(1, std::memory_order_relaxed);
     return;
   }

@@ -53,6 +53,12 @@ class MemoryTransport final : public Transport, event::Steppable {
   void resume_reading() override {
     if (--pauses_ == 0) executor_.ready(*this);
   }
+  // The peer's reset, read right behind everything that has arrived.
+  void break_behind_bytes() {
+    eof_coming_ = true;
+    eof_is_reset_ = true;
+    executor_.ready(*this);
+  }
   Chain take_unread() override { return std::move(unread_); }
   const Address& peer_address() const override { return address_; }
   const Address& local_address() const override { return address_; }
@@ -105,7 +111,10 @@ class MemoryTransport final : public Transport, event::Steppable {
     } else if (arriving_.empty() && eof_coming_) {
       eof_coming_ = false;
       event::Steppable::unlink();
-      events_->on_eof();
+      if (!eof_is_reset_) return events_->on_eof();
+      TransportEvents* events = events_;
+      leave();
+      events->on_closed({Code::peer_reset, Side::local, Retry::never, 104, "reading"});
     }
   }
 
@@ -119,6 +128,7 @@ class MemoryTransport final : public Transport, event::Steppable {
   uint64_t written_ = 0;
   int pauses_ = 0;
   bool eof_coming_ = false;
+  bool eof_is_reset_ = false;
   bool reset_coming_ = false;
   bool above_high_ = false;
   bool writable_ = false;

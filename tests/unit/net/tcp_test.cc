@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <string>
 
 #include <doctest/doctest.h>
@@ -84,6 +85,43 @@ TEST_CASE("tcp: bytes travel both ways and a half-close leaves the other directi
   CHECK(recv(p.peer, buffer, 6, MSG_WAITALL) == 6);
   CHECK(std::string(buffer, 6) == "answer");
   CHECK(p.events.closes == 0);
+}
+
+TEST_CASE("tcp: what stands behind urgent data is read too") {
+  Pair p;
+  for (int i = 0; i < 5; ++i) p.loop.run_once(false);
+  REQUIRE(send(p.peer, "abc", 3, 0) == 3);
+  REQUIRE(send(p.peer, "!", 1, MSG_OOB) == 1);
+  REQUIRE(send(p.peer, "def", 3, 0) == 3);
+  CHECK(p.run_until([&] { return p.events.received == "abcdef"; }));
+}
+
+TEST_CASE("tcp: on a Unix socket, what stands behind a passed descriptor is read too") {
+  StatSlab stats;
+  event::Loop loop(1, stats);
+  int ends[2];
+  REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) == 0);
+  Recorder events;
+  auto transport = std::move(*net::adopt_socket(loop, ends[1]));
+  transport->set_events(&events);
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  iovec bytes{const_cast<char*>("abc"), 3};
+  msghdr message{};
+  message.msg_iov = &bytes;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof(control);
+  cmsghdr* const passed = CMSG_FIRSTHDR(&message);
+  passed->cmsg_level = SOL_SOCKET;
+  passed->cmsg_type = SCM_RIGHTS;
+  passed->cmsg_len = CMSG_LEN(sizeof(int));
+  std::memcpy(CMSG_DATA(passed), &ends[0], sizeof(int));
+  REQUIRE(sendmsg(ends[0], &message, 0) == 3);
+  REQUIRE(send(ends[0], "def", 3, 0) == 3);
+  for (int turn = 0; turn < 2000 && events.received != "abcdef"; ++turn) loop.run_once(false);
+  CHECK(events.received == "abcdef");
+  transport.reset();
+  close(ends[0]);
 }
 
 TEST_CASE("tcp: a paused transport shows nothing, and everything after the resume") {

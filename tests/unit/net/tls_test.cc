@@ -115,39 +115,46 @@ TEST_CASE("tls: the end of one direction leaves the other open, and a cut stream
   CHECK(cut.server.closes == 0);
 }
 
-TEST_CASE("tls: bytes and a FIN that arrive together with the end of the handshake are told in order") {
-  struct Hasty final : net::HandshakeEvents {
-    void on_handshaken(net::TransportPtr t) override {
-      transport = std::move(t);
-      world->server_wire->pause_reading();
-      Chain out;
-      out.append(world->executor.chunks, "last words");
-      transport->write(std::move(out));
-      transport->shutdown_write();
-    }
-    void on_handshake_failed(const Error&, std::string_view text) override { detail = text; }
-    World* world = nullptr;
-    net::TransportPtr transport;
-    std::string detail;
-  } hasty;
-  World w;
-  hasty.world = &w;
-  const auto server_context = net::make_server_context(mutual(web()).config, mutual(web()).secrets);
-  const auto client_context = net::make_client_context(mutual(cart()).config, mutual(cart()).secrets);
-  auto a = std::make_unique<MemoryTransport>(w.executor, 1 << 20);
-  auto b = std::make_unique<MemoryTransport>(w.executor, 1 << 20);
-  MemoryTransport::join(*a, *b);
-  w.server_wire = b.get();
-  w.client_handshake = net::start_client_handshake(w.executor, std::move(a), *client_context, {}, hasty);
-  w.server_handshake = net::start_server_handshake(w.executor, std::move(b), *server_context, 5s, w.server);
-  w.run();
-  REQUIRE(w.server.transport == nullptr);
-  w.server_wire->resume_reading();
-  w.run();
-  CAPTURE(hasty.detail);
-  CHECK(w.server.received == "last words");
-  CHECK(w.server.eofs == 1);
-  hasty.transport.reset();
+TEST_CASE("tls: bytes and the end that arrive together with the end of the handshake are told in order") {
+  for (const bool is_reset : {false, true}) {
+    CAPTURE(is_reset);
+    struct Hasty final : net::HandshakeEvents {
+      void on_handshaken(net::TransportPtr t) override {
+        transport = std::move(t);
+        world->server_wire->pause_reading();
+        Chain out;
+        out.append(world->executor.chunks, "last words");
+        transport->write(std::move(out));
+        if (!is_reset) transport->shutdown_write();
+      }
+      void on_handshake_failed(const Error&, std::string_view text) override { detail = text; }
+      World* world = nullptr;
+      bool is_reset = false;
+      net::TransportPtr transport;
+      std::string detail;
+    } hasty;
+    World w;
+    hasty.world = &w;
+    hasty.is_reset = is_reset;
+    const auto server_context = net::make_server_context(mutual(web()).config, mutual(web()).secrets);
+    const auto client_context = net::make_client_context(mutual(cart()).config, mutual(cart()).secrets);
+    auto a = std::make_unique<MemoryTransport>(w.executor, 1 << 20);
+    auto b = std::make_unique<MemoryTransport>(w.executor, 1 << 20);
+    MemoryTransport::join(*a, *b);
+    w.server_wire = b.get();
+    w.client_handshake = net::start_client_handshake(w.executor, std::move(a), *client_context, {}, hasty);
+    w.server_handshake = net::start_server_handshake(w.executor, std::move(b), *server_context, 5s, w.server);
+    w.run();
+    REQUIRE(w.server.transport == nullptr);
+    w.server_wire->resume_reading();
+    if (is_reset) w.server_wire->break_behind_bytes();
+    w.run();
+    CAPTURE(hasty.detail);
+    CHECK(w.server.received == "last words");
+    CHECK(w.server.eofs == (is_reset ? 0 : 1));
+    CHECK(w.server.closes == (is_reset ? 1 : 0));
+    hasty.transport.reset();
+  }
 }
 
 TEST_CASE("tls: a pause holds plaintext, the end and leftovers until the last resume") {
