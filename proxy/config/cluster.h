@@ -12,6 +12,7 @@
 #include "proxy/base/address.h"
 #include "proxy/base/rare.h"
 #include "proxy/base/time.h"
+#include "proxy/config/h2_limits.h"
 #include "proxy/config/tls.h"
 
 namespace pillion::config {
@@ -124,6 +125,7 @@ struct Cluster {
   uint32_t h2_concurrent_streams_max = 1024;  // ours towards the endpoint; the peer's SETTINGS lower it
   uint32_t h2_stream_window_bytes = 256 * 1024;
   uint32_t h2_connection_window_bytes = 1024 * 1024;
+  H2Limits h2_limits;
   Duration h2_keepalive_interval{};
   Duration h2_keepalive_timeout{};
   uint32_t response_head_bytes_max = 60 * 1024;

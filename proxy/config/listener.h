@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "proxy/base/address.h"
+#include "proxy/config/h2_limits.h"
 #include "proxy/config/route.h"
 #include "proxy/config/tls.h"
 
@@ -90,6 +91,7 @@ struct HttpConnectionManager {
   uint32_t h2_concurrent_streams_max = 1024;
   uint32_t h2_stream_window_bytes = 256 * 1024;
   uint32_t h2_connection_window_bytes = 1024 * 1024;
+  H2Limits h2_limits;
   bool h2_allow_connect = false;  // extended CONNECT (RFC 8441) is offered
   bool accept_http10 = true;
   bool h1_trailers = false;  // http_protocol_options.enable_trailers: without it, trailers of a request are dropped

@@ -60,6 +60,7 @@ class HttpConnection final : public Session,
   void watch_idleness();
   void count_open();
   void count_close(const Error& why);
+  void count_failure(const Error& why);
   void on_idle_timeout();
   void on_max_duration();
   void on_drain_step();
@@ -107,6 +108,7 @@ class HttpConnection final : public Session,
   bool early_paused_ = false;
   bool half_closed_ = false;
   bool had_tunnel_ = false;
+  bool failure_counted_ = false;
   bool peer_ended_ = false;
   bool eof_seen_ = false;  // … by the codec
   bool removed_ = false;
@@ -120,6 +122,11 @@ http::CodecLimits limits_of(const config::HttpConnectionManager& manager, const 
   limits.concurrent_streams_max = manager.h2_concurrent_streams_max;
   limits.stream_window_bytes = manager.h2_stream_window_bytes;
   limits.connection_window_bytes = manager.h2_connection_window_bytes;
+  limits.outbound_frames_max = manager.h2_limits.outbound_frames_max;
+  limits.outbound_control_frames_max = manager.h2_limits.outbound_control_frames_max;
+  limits.empty_frames_max = manager.h2_limits.empty_frames_max;
+  limits.priority_frames_per_stream_max = manager.h2_limits.priority_frames_per_stream_max;
+  limits.window_updates_per_data_frame_max = manager.h2_limits.window_updates_per_data_frame_max;
   limits.accept_http10 = manager.accept_http10;
   limits.carries_http1 = tls != nullptr && tls->alpn == config::kCarryAlpn;
   limits.extended_connect = manager.h2_allow_connect || limits.carries_http1;
@@ -197,7 +204,7 @@ void HttpConnection::feed(Chain& in) {
   }
   if (fed) return;
   in.clear();
-  stats().add(ids_.downstream_cx_protocol_error);
+  count_failure(fed.error());
   PILLION_LOG_LIMITED(debug, executor().now(), "listener {}: client {}: {}",
                       info_.listener != nullptr ? info_.listener->name : std::string(), info_.remote.to_string(),
                       to_string(fed.error()));
@@ -287,6 +294,7 @@ void HttpConnection::settle_end() {
 
 // The client may still be sending, and a socket that is closed with unread bytes is reset: the answer would be lost.
 void HttpConnection::linger() {
+  if (codec_->failure() != nullptr) count_failure(*codec_->failure());
   const bool wait = !peer_ended_ && manager_.delayed_close_timeout.count() > 0;
   if (!half_closed_) transport_->shutdown_write();
   half_closed_ = true;
@@ -373,6 +381,13 @@ void HttpConnection::on_linger_timeout() {
 }
 
 // Lets go of everything. The memory waits, also for exchanges that have yet to hear of it.
+// Once; some failures of HTTP/2 are found only while its GOAWAY is written, and are told by the codec's end.
+void HttpConnection::count_failure(const Error& why) {
+  if (std::exchange(failure_counted_, true)) return;
+  stats().add(ids_.downstream_cx_protocol_error);
+  ids_.floods.count(stats(), why);
+}
+
 void HttpConnection::finish(const Error& why) {
   if (state_ == State::gone) return;
   state_ = State::gone;

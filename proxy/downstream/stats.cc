@@ -2,7 +2,7 @@
 
 namespace pillion::downstream {
 
-HttpStats::HttpStats(StatRegistry& registry, const std::string& stat_prefix) {
+HttpStats::HttpStats(StatRegistry& registry, const std::string& stat_prefix) : floods(registry) {
   const StatScope scope("http", "envoy_http_conn_manager_prefix", stat_prefix);
   downstream_cx_total = registry.counter(scope.name("downstream_cx_total"));
   downstream_cx_active = registry.gauge(scope.name("downstream_cx_active"));

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "proxy/base/stats.h"
+#include "proxy/http/h2_flood_stats.h"
 
 namespace pillion::downstream {
 
@@ -29,6 +30,7 @@ struct HttpStats {
       downstream_rq_response_before_rq_complete, downstream_rq_ws_on_non_ws_route,
       downstream_rq_redirected_with_normalized_path, no_route, no_cluster, rq_direct_response, rq_redirect, rq_total,
       rq_reset_after_downstream_response_started;
+  http::H2FloodStats floods;
 };
 
 // A worker's ids by stat_prefix; a connection looks its own up once.

@@ -38,7 +38,9 @@ struct CodecLimits {
       256 * 1024;                         // output of one stream held back by the peer's window, before is_congested()
   uint32_t outbound_frames_max = 10'000;  // HTTP/2 frames queued and not yet produced
   uint32_t outbound_control_frames_max = 1'000;
-  uint32_t empty_frames_max = 1;         // consecutive inbound frames without payload and END_STREAM
+  uint32_t empty_frames_max = 1;  // consecutive inbound frames without payload and END_STREAM
+  uint32_t priority_frames_per_stream_max = 100;
+  uint32_t window_updates_per_data_frame_max = 10;
   uint32_t resets_per_minute_max = 200;  // RST_STREAM received, or sent because of the peer's errors
   bool accept_http10 = true;
   bool extended_connect = true;  // a server of HTTP/2 offers RFC 8441

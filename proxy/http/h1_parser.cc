@@ -228,11 +228,25 @@ void H1Parser::keep(std::string_view piece, bool is_last) {
   section_size_ = needed;
 }
 
+// Of what was collected: the line in which the limit was met. Empty while it is the first.
+std::string_view H1Parser::last_line() const {
+  const std::string_view all(section_, section_size_);
+  const size_t end = all.rfind('\n');
+  return end == std::string_view::npos ? std::string_view() : all.substr(end + 1);
+}
+
+// Whose field it was that crossed the limit; the text lives in the stream's arena, as the error's readers do.
+H1Parser::Step H1Parser::fail_too_large(const char* what, std::string_view offender) {
+  const std::string_view name = offender.substr(0, std::min(offender.find(':'), kOffenderBytesMax));
+  const std::string_view shown = is_token(name) ? name : "the start line";
+  return fail(arena_->concat({what, ": ", shown, std::string_view("\0", 1)}).data(), Code::head_too_large);
+}
+
 H1Parser::Step H1Parser::collect(Chain& in) {
   PILLION_DCHECK(arena_ != nullptr);
   while (!in.empty()) {
     const std::string_view piece = in.front().substr(0, limits_.head_bytes_max - section_size_);
-    if (piece.empty()) return fail("the head is larger than the limit", Code::head_too_large);
+    if (piece.empty()) return fail_too_large("the head is larger than the limit", last_line());
     size_t used = 0;
     const HeadScanner::Found found = scanner_.scan(piece, used);
     if (found == HeadScanner::Found::fault) return fail("a control octet or a bare line end in the head");
@@ -288,7 +302,7 @@ H1Parser::Step H1Parser::parse_head() {
   message_->version = message_->protocol = message_->name = message_->value = {};
   message_->complete = message_->too_many = false;
   const llhttp_errno_t result = llhttp_execute(&message_->llhttp, section_, section_size_);
-  if (message_->too_many) return fail("more headers than the limit", Code::head_too_large);
+  if (message_->too_many) return fail_too_large("more headers than the limit", message_->name);
   if (result != HPE_PAUSED || !message_->complete ||
       llhttp_get_error_pos(&message_->llhttp) != section_ + section_size_) {
     return fail(llhttp_errno_name(result == HPE_PAUSED ? HPE_INTERNAL : result));
@@ -405,7 +419,7 @@ H1Parser::Step H1Parser::parse_trailers() {
   message_->name = message_->value = {};
   message_->complete = message_->too_many = false;
   const llhttp_errno_t result = llhttp_execute(&message_->llhttp, section_, section_size_);
-  if (message_->too_many) return fail("more trailers than the limit", Code::head_too_large);
+  if (message_->too_many) return fail_too_large("more trailers than the limit", message_->name);
   if (result != HPE_PAUSED || !message_->complete ||
       llhttp_get_error_pos(&message_->llhttp) != section_ + section_size_) {
     return fail("the trailers are malformed");

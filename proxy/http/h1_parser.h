@@ -97,6 +97,8 @@ class H1Parser {
   Step collect(Chain& in);
   void keep(std::string_view piece, bool is_last);
   Step fail(const char* what, Code code = Code::bad_message);
+  Step fail_too_large(const char* what, std::string_view offender);
+  std::string_view last_line() const;
 
   const Kind kind_;
   const CodecLimits& limits_;

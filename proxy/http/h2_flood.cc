@@ -20,7 +20,7 @@ constexpr uint8_t kAck = 1;
 
 const char* H2FloodGuard::on_empty_frame(bool is_empty) {
   counts_.empty_frames = is_empty ? counts_.empty_frames + 1 : 0;
-  return counts_.empty_frames > limits_.empty_frames_max ? "flood of empty frames" : nullptr;
+  return counts_.empty_frames > limits_.empty_frames_max ? what_of(Flood::empty_frames) : nullptr;
 }
 
 const char* H2FloodGuard::on_frame(uint8_t type, uint8_t flags, uint64_t length) {
@@ -30,35 +30,37 @@ const char* H2FloodGuard::on_frame(uint8_t type, uint8_t flags, uint64_t length)
       if (length > 0) ++c.data_frames_received;
       return on_empty_frame(length == 0 && (flags & kEndStream) == 0);
     case kHeaders: c.continuations = 0; return on_empty_frame(length == 0 && (flags & kEndStream) == 0);
-    case kContinuation: return ++c.continuations > kContinuationsMax ? "flood of CONTINUATION frames" : nullptr;
+    case kContinuation: return ++c.continuations > kContinuationsMax ? what_of(Flood::continuations) : nullptr;
     case kPriority:
-      return ++c.priorities > kPrioritiesPerStream * (1 + c.streams) ? "flood of PRIORITY frames" : nullptr;
+      return ++c.priorities > limits_.priority_frames_per_stream_max * (1 + c.streams) ? what_of(Flood::priorities)
+                                                                                       : nullptr;
     case kSettings:
       if ((flags & kAck) != 0) return nullptr;
-      return ++c.settings > kSettingsFree + c.streams ? "flood of SETTINGS frames" : nullptr;
+      return ++c.settings > kSettingsFree + c.streams ? what_of(Flood::settings) : nullptr;
     case kPing:
       if ((flags & kAck) != 0) return nullptr;
       return ++c.pings > kPingsFree + kPingsPerFrame * (c.streams + c.data_frames_received + c.data_frames_sent)
-                 ? "flood of PING frames"
+                 ? what_of(Flood::pings)
                  : nullptr;
     case kWindowUpdate: {
-      const uint64_t lawful = kWindowUpdatesFree + 2 * (c.streams + kWindowUpdatesPerData * c.data_frames_sent);
-      return ++c.window_updates > lawful ? "flood of WINDOW_UPDATE frames" : nullptr;
+      const uint64_t lawful =
+          kWindowUpdatesFree + 2 * (c.streams + limits_.window_updates_per_data_frame_max * c.data_frames_sent);
+      return ++c.window_updates > lawful ? what_of(Flood::window_updates) : nullptr;
     }
     default: return nullptr;
   }
 }
 
 const char* H2FloodGuard::on_reset_received() {
-  return ++counts_.resets_received > limits_.resets_per_minute_max ? "flood of RST_STREAM frames" : nullptr;
+  return ++counts_.resets_received > limits_.resets_per_minute_max ? what_of(Flood::resets_received) : nullptr;
 }
 
 const char* H2FloodGuard::on_reset_sent() {
-  return ++counts_.resets_sent > limits_.resets_per_minute_max ? "flood of errors that reset streams" : nullptr;
+  return ++counts_.resets_sent > limits_.resets_per_minute_max ? what_of(Flood::resets_sent) : nullptr;
 }
 
 const char* H2FloodGuard::on_queue(uint64_t outbound_frames) const {
-  return outbound_frames > limits_.outbound_frames_max ? "too many outbound frames" : nullptr;
+  return outbound_frames > limits_.outbound_frames_max ? what_of(Flood::outbound_frames) : nullptr;
 }
 
 // Each stream that ends well pays for one that does not, so that a busy connection may cancel in proportion.

@@ -3,10 +3,48 @@
 #pragma once
 
 #include <cstdint>
+#include <iterator>
 
 #include "proxy/http/codec.h"
 
 namespace pillion::http {
+
+// The limits by name: what an error says, and the counter.
+struct FloodName {
+  const char* what;
+  const char* counter;
+};
+enum class Flood : uint8_t {
+  empty_frames,
+  priorities,
+  window_updates,
+  outbound_frames,
+  acknowledgements,
+  header_bytes,
+  continuations,
+  settings,
+  pings,
+  resets_received,
+  resets_sent,
+  kCount
+};
+inline constexpr FloodName kFloods[] = {
+    {"flood of empty frames", "inbound_empty_frames_flood"},
+    {"flood of PRIORITY frames", "inbound_priority_frames_flood"},
+    {"flood of WINDOW_UPDATE frames", "inbound_window_update_frames_flood"},
+    {"too many outbound frames", "outbound_flood"},
+    {"flood of frames to acknowledge", "outbound_control_flood"},
+    {"flood of header bytes", "header_overflow"},
+    {"flood of CONTINUATION frames", "inbound_continuation_frames_flood"},
+    {"flood of SETTINGS frames", "inbound_settings_frames_flood"},
+    {"flood of PING frames", "inbound_ping_frames_flood"},
+    {"flood of RST_STREAM frames", "inbound_reset_frames_flood"},
+    {"flood of errors that reset streams", "outbound_reset_frames_flood"},
+};
+static_assert(std::size(kFloods) == static_cast<size_t>(Flood::kCount));
+constexpr const char* what_of(Flood flood) {
+  return kFloods[static_cast<size_t>(flood)].what;
+}
 
 struct H2Counts {
   uint64_t streams = 0;  // opened by either side
@@ -24,10 +62,8 @@ struct H2Counts {
 
 class H2FloodGuard {
  public:
-  // Envoy's proportions: PRIORITY <= 100 x (1 + streams), WINDOW_UPDATE <= 5 + 2 x (streams + 10 x DATA sent).
-  static constexpr uint64_t kPrioritiesPerStream = 100;
+  // Envoy's proportions: PRIORITY <= n x (1 + streams), WINDOW_UPDATE <= 5 + 2 x (streams + n x DATA sent).
   static constexpr uint64_t kWindowUpdatesFree = 5;
-  static constexpr uint64_t kWindowUpdatesPerData = 10;
   // Keep-alive and bandwidth probes: gRPC sends about one PING per batch of DATA.
   static constexpr uint64_t kPingsFree = 1000;
   static constexpr uint64_t kPingsPerFrame = 10;

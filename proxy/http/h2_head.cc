@@ -33,23 +33,31 @@ bool H2Block::add(std::string_view name, std::string_view value, const CodecLimi
   const HeaderId id = header_id(name);
   if (id == HeaderId::x_pillion_http1) return add_carried(value, limits);
   bytes_ += name.size() + value.size() + 4;
-  if (bytes_ > limits.head_bytes_max) too_large_ = true;
   if (too_large_) return false;
+  if (bytes_ > limits.head_bytes_max) return outgrow(name);
   Arena& arena = fields_.arena();
   if (!name.empty() && name[0] == ':') {
     add_pseudo(name, arena.copy(value));
     return true;
   }
-  if (fields_.size() >= limits.headers_max) {
-    too_large_ = true;
-    return false;
-  }
+  if (fields_.size() >= limits.headers_max) return outgrow(name);
   if (id != HeaderId::other) {
     fields_.add(id, arena.copy(value));
   } else {
     fields_.add_copy(name, value);
   }
   return true;
+}
+
+bool H2Block::outgrow(std::string_view name) {
+  too_large_ = true;
+  offender_ = fields_.arena().copy(name.substr(0, kOffenderBytesMax));
+  return false;
+}
+
+const char* H2Block::too_large() const {
+  if (offender_.empty()) return "the head is larger than the limit";
+  return fields_.arena().concat({"the head is larger than the limit: ", offender_, std::string_view("\0", 1)}).data();
 }
 
 // It says the names once more, so it has a limit of its own. From anybody else it is dropped, and counted as what he

@@ -22,6 +22,8 @@ class H2Block {
   // False once the block is over a limit; what comes then is counted and dropped.
   bool add(std::string_view name, std::string_view value, const CodecLimits& limits);
   bool is_too_large() const { return too_large_; }
+  // Names the field that crossed the limit; in the arena of the block's user.
+  const char* too_large() const;
   // With what was dropped: how much the peer has made us decode.
   size_t bytes() const { return bytes_; }
   uint16_t status() const;
@@ -32,6 +34,7 @@ class H2Block {
   Expected<HeaderMap> take_trailers();
 
  private:
+  bool outgrow(std::string_view name);
   void add_pseudo(std::string_view name, std::string_view value);
   bool add_carried(std::string_view value, const CodecLimits& limits);
   const char* take_carried(Version& version);
@@ -47,7 +50,8 @@ class H2Block {
   std::string_view path_;
   std::string_view protocol_;
   std::string_view status_;
-  std::string_view carried_;  // what it said as HTTP/1; "" where it never was
+  std::string_view offender_;  // the name of what was too much
+  std::string_view carried_;   // what it said as HTTP/1; "" where it never was
   size_t bytes_ = 0;
   bool carried_twice_ = false;
   bool too_large_ = false;

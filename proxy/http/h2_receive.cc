@@ -37,7 +37,8 @@ void H2Session::settle_input(ssize_t result) {
   if (crossed_ != nullptr) {
     fail(Code::flood, crossed_, NGHTTP2_ENHANCE_YOUR_CALM);
   } else if (result == NGHTTP2_ERR_FLOODED || result == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS) {
-    fail(Code::flood, "flood of frames to acknowledge or to continue", NGHTTP2_ENHANCE_YOUR_CALM);
+    const Flood which = result == NGHTTP2_ERR_FLOODED ? Flood::acknowledgements : Flood::continuations;
+    fail(Code::flood, what_of(which), NGHTTP2_ENHANCE_YOUR_CALM);
   } else if (result < 0) {
     fail(Code::bad_message, nghttp2_strerror(static_cast<int>(result)), NGHTTP2_PROTOCOL_ERROR);
   }
@@ -74,7 +75,7 @@ int H2Session::on_header(int32_t id, std::string_view name, std::string_view val
   if (stream == nullptr || !stream->block_) return 0;
   if (stream->block_->add(name, value, limits_)) return 0;
   const size_t hard = kHeadBytesHardFactor * size_t{limits_.head_bytes_max};
-  return stream->block_->bytes() > hard ? crossed("flood of header bytes") : 0;
+  return stream->block_->bytes() > hard ? crossed(what_of(Flood::header_bytes)) : 0;
 }
 
 void H2Session::on_headers(H2Stream& stream, bool end) {
@@ -83,7 +84,7 @@ void H2Session::on_headers(H2Stream& stream, bool end) {
     return;
   }
   if (stream.block_->is_too_large()) {
-    refuse_head(stream, {.code = Code::head_too_large, .side = side(), .what = "the head is larger than the limit"});
+    refuse_head(stream, {.code = Code::head_too_large, .side = side(), .what = stream.block_->too_large()});
   } else if (stream.in_started_) {
     on_trailers(stream);
   } else if (role_ == Role::server) {

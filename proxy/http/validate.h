@@ -10,6 +10,9 @@
 
 namespace pillion::http {
 
+// How much of the name of a field that is too much is told.
+inline constexpr size_t kOffenderBytesMax = 64;
+
 // host [":" port] of RFC 3986 3.2 without userinfo; an IPv6 address in brackets. A comma is refused although it is a
 // sub-delim: two authorities joined by some other proxy must not pass for one.
 bool is_authority(std::string_view s);

@@ -121,6 +121,7 @@ bool Listener::accept_one() {
     PILLION_LOG_LIMITED(error, loop_.now(), "listener {}: no descriptors left: {}", local_.to_string(),
                         strerrorname_np(errno));
     drop_one();
+    events_.on_no_descriptors();
     pause();
     pause_timer_.start_after(loop_.executor().timers, kPauseWithoutFds);
     return false;

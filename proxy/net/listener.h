@@ -17,6 +17,7 @@ class AcceptEvents {
  public:
   // The socket is not blocking and close-on-exec; the receiver owns it.
   virtual void on_accept(int fd) = 0;
+  virtual void on_no_descriptors() {}  // a client was turned away for want of one
 
  protected:
   ~AcceptEvents() = default;

@@ -113,7 +113,7 @@ void Connection::on_bytes(Chain& in) {
   end_codec_call();
   cluster.add_stat(cluster.stats().upstream_cx_rx_bytes_total, before - in.size());
   if (!fed) {
-    cluster.add_stat(cluster.stats().upstream_cx_protocol_error);
+    count_failure(fed.error());
     PILLION_LOG_LIMITED(info, executor_.now(), "cluster {}: endpoint {}: {}", cluster.config->name,
                         transport_->peer_address().to_string(), to_string(fed.error()));
     in.clear();
@@ -218,6 +218,14 @@ void Connection::after_event() {
 
 // === teardown ===
 
+// Once; some failures of HTTP/2 are found only while its GOAWAY is written, and are told by the codec's end.
+void Connection::count_failure(const Error& why) {
+  if (std::exchange(failure_counted_, true)) return;
+  const ClusterContext& cluster = pool_.context();
+  cluster.add_stat(cluster.stats().upstream_cx_protocol_error);
+  cluster.stats().floods.count(executor_.stats, why);
+}
+
 void Connection::lose(const Error& why, bool by_peer) {
   if (closing_) return;
   const ClusterContext& cluster = pool_.context();
@@ -231,6 +239,7 @@ void Connection::lose(const Error& why, bool by_peer) {
 void Connection::finish(bool by_peer) {
   if (closing_) return;
   closing_ = true;
+  if (codec_->failure() != nullptr) count_failure(*codec_->failure());
   const ClusterContext& cluster = pool_.context();
   cluster.add_stat(cluster.stats().upstream_cx_destroy);
   cluster.add_stat(by_peer ? cluster.stats().upstream_cx_destroy_remote : cluster.stats().upstream_cx_destroy_local);

@@ -90,6 +90,7 @@ class Connection final : public event::Retirable,
   void let_go(http::ClientStream& stream, Code why);
   void end_codec_call();  // tells the codec what was let go meanwhile
   void after_event();     // what every edge ends with: write, file, close where due
+  void count_failure(const Error& why);
   void lose(const Error& why, bool by_peer);
   void finish(bool by_peer);  // leaves the pool; the memory waits for the end of the turn
 
@@ -108,6 +109,7 @@ class Connection final : public event::Retirable,
   bool in_codec_ = false;
   bool pinged_ = false;
   bool draining_ = false;
+  bool failure_counted_ = false;
   bool eof_seen_ = false;
   bool write_shut_ = false;
   bool closing_ = false;

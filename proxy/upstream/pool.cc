@@ -14,6 +14,11 @@ http::CodecLimits limits_of(const config::Cluster& c) {
   limits.concurrent_streams_max = c.h2_concurrent_streams_max;
   limits.stream_window_bytes = c.h2_stream_window_bytes;
   limits.connection_window_bytes = c.h2_connection_window_bytes;
+  limits.outbound_frames_max = c.h2_limits.outbound_frames_max;
+  limits.outbound_control_frames_max = c.h2_limits.outbound_control_frames_max;
+  limits.empty_frames_max = c.h2_limits.empty_frames_max;
+  limits.priority_frames_per_stream_max = c.h2_limits.priority_frames_per_stream_max;
+  limits.window_updates_per_data_frame_max = c.h2_limits.window_updates_per_data_frame_max;
   return limits;
 }
 

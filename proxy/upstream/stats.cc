@@ -88,11 +88,12 @@ constexpr Leaf kLeaves[] = {
 #undef LEAF_OUTLIER
 #undef GAUGE
 
-static_assert(sizeof(kLeaves) / sizeof(kLeaves[0]) == sizeof(ClusterStats) / sizeof(StatId));
+static_assert(sizeof(kLeaves) / sizeof(kLeaves[0]) ==
+              (sizeof(ClusterStats) - sizeof(http::H2FloodStats)) / sizeof(StatId));
 
 }  // namespace
 
-ClusterStats::ClusterStats(StatRegistry& registry, const std::string& stat_name) {
+ClusterStats::ClusterStats(StatRegistry& registry, const std::string& stat_name) : floods(registry) {
   const StatScope scope("cluster", "envoy_cluster_name", stat_name);
   for (const Leaf& leaf : kLeaves) {
     const StatName name = scope.name(leaf.name);

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "proxy/base/stats.h"
+#include "proxy/http/h2_flood_stats.h"
 
 namespace pillion::upstream {
 
@@ -28,6 +29,7 @@ struct ClusterStats {
       outlier_ejections_enforced_consecutive_gateway_failure,
       outlier_ejections_enforced_consecutive_local_origin_failure, update_attempt, update_success, update_failure,
       update_empty, update_no_rebuild, ssl_handshake, ssl_connection_error;
+  http::H2FloodStats floods;
 };
 
 }  // namespace pillion::upstream

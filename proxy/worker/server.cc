@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "proxy/downstream/intake.h"
 #include "proxy/worker/sockets.h"
 #include "proxy/worker/worker.h"
 
@@ -75,6 +76,14 @@ class ServerImpl final : public Server, private SocketEvents {
       return a->connections() < b->connections();
     });
     (*fewest)->accept(fd, listener);
+  }
+
+  void on_turned_away(const config::Listener* listener) override {
+    const StatName name =
+        listener != nullptr
+            ? downstream::listener_scope(*listener).name("downstream_cx_no_descriptors")
+            : StatName{"listener_manager.held_connections_overflow", "listener_manager.held_connections_overflow", {}};
+    main_loop_.executor().stats.add(registry_.counter(name));
   }
 
   event::Loop& main_loop_;

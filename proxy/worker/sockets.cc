@@ -102,6 +102,7 @@ void Sockets::on_accept(Socket& socket, int fd) {
     PILLION_LOG_LIMITED(warning, loop_.now(), "{} connections wait for the first configuration: one more is refused",
                         held_count_);
     ::close(fd);
+    events_.on_turned_away(nullptr);
     return;
   }
   held_[&socket].push_back({fd, loop_.now()});

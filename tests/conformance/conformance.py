@@ -13,8 +13,8 @@ import sys
 
 import kit
 
-QUICK = ["h2spec", "h2specd", "vectors"]
-SLOW = ["splits"]
+QUICK = ["h2spec", "h2specd", "vectors", "limits"]
+SLOW = ["splits", "faults", "testssl"]
 
 
 def main():

@@ -51,7 +51,7 @@ void set_codecs(Context& cx, const Options& in, Cluster& out) {
     const auto at = cx.field("http2_protocol_options");
     set_http2_options(cx, in.http2_protocol_options(),
                       {out.h2_concurrent_streams_max, out.h2_stream_window_bytes, out.h2_connection_window_bytes,
-                       &out.h2_keepalive_interval, &out.h2_keepalive_timeout});
+                       out.h2_limits, &out.h2_keepalive_interval, &out.h2_keepalive_timeout});
   }
 }
 

@@ -174,9 +174,9 @@ void set_protocols(Context& cx, const Manager& in, HttpConnectionManager& out) {
   }
   {
     const auto at = cx.field("http2_protocol_options");
-    set_http2_options(
-        cx, in.http2_protocol_options(),
-        {out.h2_concurrent_streams_max, out.h2_stream_window_bytes, out.h2_connection_window_bytes, nullptr, nullptr});
+    set_http2_options(cx, in.http2_protocol_options(),
+                      {out.h2_concurrent_streams_max, out.h2_stream_window_bytes, out.h2_connection_window_bytes,
+                       out.h2_limits, nullptr, nullptr});
     out.h2_allow_connect = in.http2_protocol_options().allow_connect();
   }
   for (const auto& upgrade : in.upgrade_configs()) {

@@ -32,6 +32,12 @@ void set_http2_options(Context& cx, const core::Http2ProtocolOptions& in, Http2S
   PILLION_SET_WRAPPER(in, max_concurrent_streams, out.concurrent_streams_max);
   PILLION_SET_WRAPPER(in, initial_stream_window_size, out.stream_window_bytes);
   PILLION_SET_WRAPPER(in, initial_connection_window_size, out.connection_window_bytes);
+  PILLION_SET_WRAPPER(in, max_outbound_frames, out.limits.outbound_frames_max);
+  PILLION_SET_WRAPPER(in, max_outbound_control_frames, out.limits.outbound_control_frames_max);
+  PILLION_SET_WRAPPER(in, max_consecutive_inbound_frames_with_empty_payload, out.limits.empty_frames_max);
+  PILLION_SET_WRAPPER(in, max_inbound_priority_frames_per_stream, out.limits.priority_frames_per_stream_max);
+  PILLION_SET_WRAPPER(in, max_inbound_window_update_frames_per_data_frame_sent,
+                      out.limits.window_updates_per_data_frame_max);
   cx.unsupported_if(in.override_stream_error_on_invalid_http_message().value(),
                     "override_stream_error_on_invalid_http_message");
   if (!in.has_connection_keepalive()) return;

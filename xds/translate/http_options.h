@@ -15,6 +15,7 @@ struct Http2Settings {
   uint32_t& concurrent_streams_max;
   uint32_t& stream_window_bytes;
   uint32_t& connection_window_bytes;
+  config::H2Limits& limits;
   Duration* keepalive_interval;  // null where there are none
   Duration* keepalive_timeout;
 };

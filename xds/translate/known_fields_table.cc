@@ -132,7 +132,9 @@ constexpr auto kRead = std::to_array<KnownFields>({
     {"envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig", ""},
     {"envoy.config.core.v3.Http2ProtocolOptions",
      "max_concurrent_streams initial_stream_window_size initial_connection_window_size allow_connect "
-     "override_stream_error_on_invalid_http_message connection_keepalive"},
+     "override_stream_error_on_invalid_http_message connection_keepalive max_outbound_frames "
+     "max_outbound_control_frames max_consecutive_inbound_frames_with_empty_payload "
+     "max_inbound_priority_frames_per_stream max_inbound_window_update_frames_per_data_frame_sent"},
     {"envoy.config.core.v3.KeepaliveSettings", "interval timeout"},
 
     // === routes ===
@@ -322,10 +324,6 @@ constexpr auto kIgnored = std::to_array<IgnoredFields>({
     {"envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig",
      "formatter_type_on_envoy_headers", "the case of HTTP/1 headers is always kept; names of our own are lower case"},
     {"envoy.config.core.v3.Http2ProtocolOptions", "hpack_table_size use_oghttp2_codec max_metadata_size", kThreads},
-    {"envoy.config.core.v3.Http2ProtocolOptions",
-     "max_outbound_frames max_outbound_control_frames max_consecutive_inbound_frames_with_empty_payload "
-     "max_inbound_priority_frames_per_stream max_inbound_window_update_frames_per_data_frame_sent",
-     "floods have limits of their own, which no honest peer meets"},
     {"envoy.config.core.v3.KeepaliveSettings", "interval_jitter", "pings of many connections are spread anyway"},
 
     {"envoy.config.route.v3.RouteConfiguration", "metadata", kNoReader},

@@ -3,6 +3,7 @@
 import os
 
 from pillion_test import Answer, Http1Client, wait_for
+from pillion_test.h2peer import H2Client
 
 from .kit import Scene, check, equal, test
 
@@ -44,6 +45,25 @@ def why():
             for part in parts:
                 check(part in line, part, "is not in", line)
         return "; ".join(line.split(" ", 2)[2] for line in lines[1:])
+
+
+@test("why: a head that is too large is told with the name of the field that was too much, 431 or 502")
+def too_large():
+    big, many = [("x-small", "1"), ("x-big", "v" * 70000)], [(f"x-{n}", "v") for n in range(120)]
+    with Scene(LOG) as s:
+        for headers in (big, many):
+            with Http1Client(s.port()) as client:
+                equal(client.get("/ok", headers).status, 431)
+            with H2Client(s.port()) as client:
+                equal(client.request(path="/ok", headers=headers).status, 431)
+            s["a"].script = [Answer(200, b"", headers=tuple(headers))]
+            with Http1Client(s.port()) as client:
+                equal(client.get("/ok").status, 502)
+        log = os.path.join(s.dir, "log")
+        lines = wait_for(lambda: (read_lines(log) if len(read_lines(log)) == 6 else None), 5)
+        for line, name in zip(lines, ["x-big"] * 3 + ["x-"] * 3):
+            check(f"limit: {name}" in line, name, "is not in", line)
+        return lines[2].split(" ", 2)[2]
 
 
 def read_lines(path):

@@ -52,7 +52,8 @@ class DnsServer {
   uint16_t port = 0;
   int queries = 0;
   std::map<std::string, std::vector<Record>> names;
-  std::map<std::string, int> errors;  // by name: RCODE; -1 = silence
+  std::map<std::string, int> errors;       // by name: RCODE; -1 = silence
+  std::map<std::string, std::string> raw;  // by name: what stands behind the question, and is no record
 
  private:
   std::string answer_to(const std::string& query) {
@@ -83,6 +84,11 @@ class DnsServer {
       }
     }
     std::string answer = query.substr(0, 2) + '\x81' + static_cast<char>(0x80 | rcode) + query.substr(4, 2) + '\0';
+    const auto odd = raw.find(name);
+    if (odd != raw.end()) {
+      records = odd->second;
+      count = 3;
+    }
     answer += static_cast<char>(count);
     answer += std::string(4, '\0') + query.substr(12, question_end - 12) + records;
     return answer;
@@ -221,4 +227,38 @@ TEST_CASE("resolver: a query that was dropped is not heard of again, also not wh
   f.resolver.reset();
   for (int i = 0; i < 50; ++i) f.loop.run_once(false);
   CHECK(!waiting.done());
+}
+
+TEST_CASE("fault_28_dns: answers that loop, lie about their lengths or break off are failures") {
+  Fixture f(Duration{200'000});
+  const std::string a_head("\x00\x01\x00\x01\x00\x00\x00\x3c", 8);
+  const std::string here = "\xc0\x1c";  // a name that points to itself: the records begin at octet 28 for "odd.N.test"
+  const std::string cases[] = {
+      "",
+      "\xc0",
+      here + a_head + std::string("\x00\x04", 2) + v4(1),
+      std::string("\xc0\xff", 2) + a_head + std::string("\x00\x04", 2) + v4(1),
+      std::string("\xc0\x0c", 2) + a_head + std::string("\xff\xff", 2) + v4(1),
+      std::string("\xc0\x0c", 2) + a_head + std::string("\x00\x03", 2) + "abc",
+      std::string("\x3f", 1) + std::string(20, 'a'),
+      std::string("\x80x", 2) + a_head,
+      std::string(400, '\xc0'),
+      std::string(400, '\0'),
+      std::string("\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x3c\x00\x02\xc0\x0c", 14),
+  };
+  int number = 0;
+  for (const std::string& bytes : cases) {
+    CAPTURE(number);
+    const std::string name = "odd." + std::to_string(number++) + ".test";
+    f.server.names[name] = {};
+    f.server.raw[name] = bytes;
+    Answer answer;
+    const auto query = f.resolver->resolve(name, net::DnsFamily::v4_only, answer);
+    CHECK(f.run_until([&] { return answer.done(); }));
+    CHECK(answer.addresses.empty());
+  }
+  Answer good;
+  const auto query = f.resolver->resolve("a.test", net::DnsFamily::v4_only, good);
+  CHECK(f.run_until([&] { return good.done(); }));
+  CHECK(good.addresses.size() == 2);
 }
