@@ -64,6 +64,7 @@ check: deps $(BUILD)/build.ninja  ## layers, sizes, banned tokens, format, heade
 .PHONY: perf
 ROWS ?=
 perf: deps-test build  ## costs beside a byte pump, HAProxy, nginx, nghttpx and Envoy, with a verdict a row, an hour; ROWS=tcp,http1-64-2h
+	ninja -C $(BUILD) -j$(JOBS) perf_load
 	PILLION_BIN=$(abspath $(BUILD))/pillion PERF_BUILD=$(abspath $(BUILD)) perf/compare/compare.py --only "$(ROWS)"
 
 .PHONY: perf-check
