@@ -30,11 +30,11 @@ std::optional<Address> Address::parse_ip(std::string_view ip, uint16_t port) {
   text[ip.size()] = '\0';
   Address a;
   a.port_ = port;
-  if (inet_pton(AF_INET, text, a.bytes_) == 1) {
+  if (inet_pton(AF_INET, text, a.bytes_.data()) == 1) {
     a.family_ = AF_INET;
     return a;
   }
-  if (inet_pton(AF_INET6, text, a.bytes_) == 1) {
+  if (inet_pton(AF_INET6, text, a.bytes_.data()) == 1) {
     a.family_ = AF_INET6;
     return a;
   }
@@ -68,18 +68,18 @@ std::optional<Address> Address::from_sockaddr(const sockaddr* sa) {
     sockaddr_in in{};
     std::memcpy(&in, sa, sizeof(in));
     a.port_ = ntohs(in.sin_port);
-    std::memcpy(a.bytes_, &in.sin_addr, 4);
+    std::memcpy(a.bytes_.data(), &in.sin_addr, 4);
     return a;
   }
   if (sa->sa_family == AF_INET6) {
     sockaddr_in6 in{};
     std::memcpy(&in, sa, sizeof(in));
     a.port_ = ntohs(in.sin6_port);
-    std::memcpy(a.bytes_, &in.sin6_addr, 16);
-    if (std::memcmp(a.bytes_, kMappedPrefix, 12) == 0) {  // a dual-stack socket shows IPv4 peers like this
+    std::memcpy(a.bytes_.data(), &in.sin6_addr, 16);
+    if (std::memcmp(a.bytes_.data(), kMappedPrefix, 12) == 0) {  // a dual-stack socket shows IPv4 peers like this
       a.family_ = AF_INET;
-      std::memmove(a.bytes_, a.bytes_ + 12, 4);
-      std::memset(a.bytes_ + 4, 0, 12);
+      std::memmove(a.bytes_.data(), a.bytes_.data() + 12, 4);
+      std::memset(a.bytes_.data() + 4, 0, 12);
     }
     return a;
   }
@@ -90,15 +90,15 @@ std::optional<Address> Address::from_sockaddr(const sockaddr* sa) {
 bool Address::is_loopback() const {
   if (family_ == AF_INET) return bytes_[0] == 127;
   if (family_ != AF_INET6) return false;
-  return std::all_of(bytes_, bytes_ + 15, [](uint8_t b) { return b == 0; }) && bytes_[15] == 1;
+  return std::all_of(bytes_.begin(), bytes_.begin() + 15, [](uint8_t b) { return b == 0; }) && bytes_[15] == 1;
 }
 
 bool Address::is_any() const {
-  return is_ip() && std::all_of(bytes_, bytes_ + 16, [](uint8_t b) { return b == 0; });
+  return is_ip() && std::all_of(bytes_.begin(), bytes_.end(), [](uint8_t b) { return b == 0; });
 }
 
 bool Address::same_ip(const Address& other) const {
-  return family_ == other.family_ && std::memcmp(bytes_, other.bytes_, 16) == 0 && path_ == other.path_;
+  return family_ == other.family_ && bytes_ == other.bytes_ && path_ == other.path_;
 }
 
 bool operator==(const Address& a, const Address& b) {
@@ -111,7 +111,7 @@ socklen_t Address::to_sockaddr(sockaddr_storage& out) const {
     sockaddr_in in{};
     in.sin_family = AF_INET;
     in.sin_port = htons(port_);
-    std::memcpy(&in.sin_addr, bytes_, 4);
+    std::memcpy(&in.sin_addr, bytes_.data(), 4);
     std::memcpy(&out, &in, sizeof(in));
     return sizeof(in);
   }
@@ -119,7 +119,7 @@ socklen_t Address::to_sockaddr(sockaddr_storage& out) const {
     sockaddr_in6 in{};
     in.sin6_family = AF_INET6;
     in.sin6_port = htons(port_);
-    std::memcpy(&in.sin6_addr, bytes_, 16);
+    std::memcpy(&in.sin6_addr, bytes_.data(), 16);
     std::memcpy(&out, &in, sizeof(in));
     return sizeof(in);
   }
@@ -133,7 +133,7 @@ socklen_t Address::to_sockaddr(sockaddr_storage& out) const {
 std::string Address::ip() const {
   if (!is_ip()) return path();
   char text[INET6_ADDRSTRLEN] = "";
-  inet_ntop(family_, bytes_, text, sizeof(text));
+  inet_ntop(family_, bytes_.data(), text, sizeof(text));
   return text;
 }
 

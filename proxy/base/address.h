@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -31,7 +32,7 @@ class Address {
   uint16_t port() const { return port_; }
   void set_port(uint16_t port) { port_ = port; }
   const std::string& path() const { return *path_; }
-  const uint8_t* bytes() const { return bytes_; }  // 4 or 16, network order
+  const uint8_t* bytes() const { return bytes_.data(); }  // 4 or 16, network order
   bool same_ip(const Address& other) const;
 
   socklen_t to_sockaddr(sockaddr_storage& out) const;
@@ -43,7 +44,7 @@ class Address {
  private:
   uint16_t family_ = AF_UNSPEC;
   uint16_t port_ = 0;
-  uint8_t bytes_[16] = {};
+  std::array<uint8_t, 16> bytes_{};  // no plain array, which the compiler copies octet by octet
   Rare<std::string> path_;
 };
 

@@ -41,10 +41,11 @@ bool H2Block::add(std::string_view name, std::string_view value, const CodecLimi
     return true;
   }
   if (fields_.size() >= limits.headers_max) return outgrow(name);
+  // nghttp2 lets only tokens and field values pass.
   if (id != HeaderId::other) {
-    fields_.add(id, arena.copy(value));
+    fields_.add_checked(id, arena.copy(value));
   } else {
-    fields_.add_copy(name, value);
+    fields_.add_checked(arena.copy(name), arena.copy(value));
   }
   return true;
 }
@@ -64,7 +65,7 @@ const char* H2Block::too_large() const {
 // has made us decode.
 bool H2Block::add_carried(std::string_view value, const CodecLimits& limits) {
   if (!limits.carries_http1 || !carried_.empty() || value.size() > kCarriedBytesMax) {
-    bytes_ += value.size();
+    bytes_ += header_name(HeaderId::x_pillion_http1).size() + value.size() + 4;
     if (bytes_ > limits.head_bytes_max || value.size() > kCarriedBytesMax) too_large_ = true;
     carried_twice_ = carried_twice_ || !carried_.empty();
     return !too_large_;

@@ -160,6 +160,9 @@ class HeaderMap {
   void add_checked(std::string_view name, std::string_view value) {
     fields_.push_back(*arena_, {name, value, header_id(name), true});
   }
+  void add_checked(HeaderId id, std::string_view value) {
+    fields_.push_back(*arena_, {header_name(id), value, id, true});
+  }
   void add(HeaderId id, std::string_view value) { fields_.push_back(*arena_, {header_name(id), value, id}); }
   void add_copy(std::string_view name, std::string_view value) { add(arena_->copy(name), arena_->copy(value)); }
   // Replaces the first field of that name, in its place, and removes the others; adds it where there was none.

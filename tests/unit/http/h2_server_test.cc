@@ -140,6 +140,33 @@ TEST_CASE("h2_server: a malformed head resets its stream and reaches nobody, and
   }
 }
 
+TEST_CASE("h2_server: only tokens and field values arrive, which is why they are not looked at again") {
+  int names = 0;
+  int values = 0;
+  for (int octet = 0; octet < 256; ++octet) {
+    CAPTURE(octet);
+    const std::string odd{'a', static_cast<char>(octet), 'b'};
+    for (const bool is_name : {true, false}) {
+      RawServer server;
+      const Fields fields = plus(kGet, {{is_name ? odd : "x", is_name ? "v" : odd}});
+      (void)server.feed(headers(1, fields, true));
+      const std::optional<RequestHead>& request = server.user().request;
+      if (!request) {
+        server.user().detach();
+        continue;
+      }
+      ++(is_name ? names : values);
+      for (const Header& h : request->headers) {
+        CHECK(is_token(h.name));
+        CHECK(is_field_value(h.value));
+      }
+      server.user().detach();
+    }
+  }
+  CHECK(names > 40);    // lower-case letters, digits and fifteen others
+  CHECK(values > 200);  // not the controls
+}
+
 TEST_CASE("h2_server: a body that breaks the rules resets its stream") {
   struct Case {
     const char* name;
