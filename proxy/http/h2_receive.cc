@@ -201,6 +201,7 @@ int H2Session::on_data(int32_t id, const char* data, size_t length) {
     return 0;
   }
   stream->unconsumed_ += length;
+  if (gives_connection_window_at_once()) nghttp2_session_consume_connection(session_.get(), length);
   user->on_body(std::move(body), false);
   return 0;
 }

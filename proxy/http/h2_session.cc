@@ -200,8 +200,10 @@ bool H2Session::can_start() const {
          nghttp2_session_check_request_allowed(session_.get()) != 0;
 }
 
+// For a client: what the peer allows, and what is asked of us (the cluster's max_concurrent_streams).
 uint32_t H2Session::streams_max() const {
-  return nghttp2_session_get_remote_settings(session_.get(), NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+  const uint32_t allowed = nghttp2_session_get_remote_settings(session_.get(), NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+  return role_ == Role::client ? std::min(allowed, limits_.concurrent_streams_max) : allowed;
 }
 
 void H2Session::ping() {

@@ -70,6 +70,9 @@ class H2Session {
   H2Stream& start(ClientStreamEvents& events);
   bool can_start() const;
   uint32_t streams_max() const;
+  // Each stream's window bounds what waits for its reader. Where the streams are those of many who do not know each
+  // other, the connection's must not let one of them stop the others; a stranger's connection has that bound too.
+  bool gives_connection_window_at_once() const { return limits_.carries_http1 || role_ == Role::client; }
   bool is_going_away() const { return goaway_received_ || failed_ || lost_; }
   void ping();
   bool awaits_pong() const { return awaits_pong_; }

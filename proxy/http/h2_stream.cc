@@ -225,7 +225,9 @@ void H2Stream::consume(size_t bytes) {
   if (n == 0) return;
   unconsumed_ -= n;
   nghttp2_session* const session = session_.session_.get();
-  if (is_open_) {
+  if (session_.gives_connection_window_at_once()) {
+    if (is_open_) nghttp2_session_consume_stream(session, id_, n);
+  } else if (is_open_) {
     nghttp2_session_consume(session, id_, n);
   } else {
     nghttp2_session_consume_connection(session, n);

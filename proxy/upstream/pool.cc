@@ -77,6 +77,11 @@ Pool::~Pool() {
   close();
 }
 
+// One that drains takes nobody any more.
+bool Pool::may_come_free() const {
+  return !ready_.empty() || !busy_.empty();
+}
+
 bool Pool::has_connections() const {
   return !ready_.empty() || !busy_.empty() || !draining_.empty();
 }
@@ -134,7 +139,7 @@ Pool::Room Pool::expected_room() const {
 Expected<void> Pool::dial_for_waiters() {
   const size_t per_dial = expected_room().streams;
   while (waiting_ > dials_.count() * per_dial) {
-    const bool is_only = dials_.empty() && !has_connections();
+    const bool is_only = dials_.empty() && !may_come_free();
     const uint32_t priority = waiters_.back().priority_;
     const ClusterContext& cluster = context();
     BreakerCounts& counts = cluster.counts(priority);
@@ -213,7 +218,7 @@ void Pool::on_dial_failed(PendingDial& dial, const Error& why) {
   // free: then only the one whose dial this was.
   const size_t waiting = waiting_;
   const size_t hopeful = dials_.count() * expected_room().streams;
-  if (waiting > hopeful) fail_waiters(has_connections() ? 1 : waiting - hopeful, error);
+  if (waiting > hopeful) fail_waiters(may_come_free() ? 1 : waiting - hopeful, error);
   cluster.executor().run_ready();
 }
 

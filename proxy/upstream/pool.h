@@ -74,6 +74,7 @@ class Pool final : public ConnectionOwner {
   void fail_waiters(size_t count, const Error& why);  // the oldest
   void drop_unneeded();                               // while draining: what nobody waits for
   bool has_connections() const;
+  bool may_come_free() const;
 
   const DialTarget& target_;
   const config::Cluster::Protocol protocol_;

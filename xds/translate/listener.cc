@@ -111,7 +111,7 @@ void set_network_filter(Context& cx, const listener::Filter& in, config::FilterC
 void offer_carrying(config::FilterChain& chain) {
   const auto* manager = std::get_if<config::HttpConnectionManager>(&chain.terminal);
   if (manager == nullptr || manager->codec == config::HttpConnectionManager::CodecType::http1) return;
-  if (chain.tls == nullptr || !chain.tls->require_client_certificate) return;
+  if (chain.tls == nullptr || !chain.tls->require_client_certificate || !chain.tls->has_validation) return;
   if (std::ranges::find(chain.tls->alpn, "h2") == chain.tls->alpn.end()) return;
   auto tls = std::make_shared<config::TlsContext>(*chain.tls);
   tls->alpn.insert(tls->alpn.begin(), std::string(config::kCarryAlpn));

@@ -54,6 +54,93 @@ TEST_CASE("pair: random work on HTTP/1 and HTTP/2 loses, invents and leaks nothi
   }
 }
 
+namespace {
+
+// Both ends of one connection, with the bytes carried over until there are none.
+struct Wire {
+  explicit Wire(const CodecLimits& limits)
+      : server(make_h2_server(pool, users, limits)), client(make_h2_client(pool, limits)) {
+    carry();
+  }
+  void carry() {
+    for (bool moved = true; moved;) {
+      moved = false;
+      for (const auto& [from, to] :
+           {std::pair<Codec*, Codec*>{client.get(), server.get()}, {server.get(), client.get()}}) {
+        Chain bytes;
+        from->produce(bytes, 1 << 20);
+        if (bytes.empty()) continue;
+        moved = true;
+        failed = !to->feed(bytes).has_value() || failed;
+      }
+    }
+  }
+  ClientUser& get() {
+    ClientUser& user = *gets.emplace_back(std::make_unique<ClientUser>());
+    user.stream = &client->start(user);
+    RequestHead head(arena);
+    head.method = "GET";
+    head.scheme = "http";
+    head.authority = "a";
+    head.path = "/";
+    user.stream->send_head(head, true);
+    carry();
+    return user;
+  }
+  void answer(size_t request, size_t bytes, bool end) {
+    ServerStream& stream = *users.users[request]->stream;
+    ResponseHead head(arena);
+    head.status = 200;
+    stream.send_head(head, false);
+    stream.send_body(chain(pool, std::string(bytes, 'x')), end);
+    carry();
+  }
+  ~Wire() {
+    for (auto& user : gets) {
+      if (user->stream != nullptr) std::exchange(user->stream, nullptr)->detach();
+    }
+    for (auto& user : users.users) {
+      if (user->stream != nullptr) user->detach();
+    }
+  }
+
+  ChunkPool pool;
+  Arena arena;
+  ServerUsers users;
+  std::unique_ptr<ServerCodec> server;
+  std::unique_ptr<ClientCodec> client;
+  std::vector<std::unique_ptr<ClientUser>> gets;
+  bool failed = false;
+};
+
+}  // namespace
+
+TEST_CASE("pair: readers that stop do not stop the others on their connection") {
+  CodecLimits limits;
+  limits.carries_http1 = true;
+  Wire wire(limits);
+  for (int i = 0; i < 9; ++i) wire.get();
+  for (size_t i = 0; i < 8; ++i) wire.answer(i, 400 * 1024, false);  // nobody consumes it
+  wire.answer(8, 10, true);
+  CHECK(wire.gets[8]->log.ended);
+  CHECK_FALSE(wire.failed);
+}
+
+TEST_CASE("pair: clients who leave one after the other do not end the connection that carries all of them") {
+  CodecLimits limits;
+  limits.carries_http1 = true;
+  limits.resets_per_minute_max = 4 * limits.concurrent_streams_max;  // as downstream sets it
+  Wire wire(limits);
+  ClientUser& stays = wire.get();
+  for (int i = 0; i < 400; ++i) {
+    std::exchange(wire.get().stream, nullptr)->reset(Code::downstream_gone);
+    wire.carry();
+  }
+  CHECK_FALSE(wire.failed);
+  wire.answer(0, 10, true);
+  CHECK(stays.log.ended);
+}
+
 TEST_CASE("pair: a request of HTTP/2 becomes one of HTTP/1 and nothing of it can end a line") {
   ChunkPool pool;
   ServerUsers users;

@@ -237,6 +237,38 @@ TEST_CASE("pool: connections that are busy keep up the hope of those whose dial 
   REQUIRE(f.run_until([&] { return busy.ok(); }));
 }
 
+TEST_CASE("pool: a connection that drains gives no hope to those whose dial failed") {
+  config::Cluster config;
+  config.carries_http1 = true;
+  auto tls = std::make_shared<config::TlsContext>();
+  tls->certificates.resize(1);
+  config.tls = tls;
+  config.max_requests_per_connection = 2;
+  PoolFixture f(config, {"10.0.0.1:80"}, true);
+  f.origins[0]->host().alpn = "pillion-h2";
+  f.origins[0]->script = [](const sim::SeenRequest&) { return sim::Reaction{.delay = Duration{600'000'000}}; };
+  auto& pool = f.pool(config::Cluster::Protocol::http1);
+  Get first(pool), second(pool);
+  REQUIRE(f.run_until([&] { return first.is_running() && second.is_running(); }));  // used up: it drains
+  f.origins[0]->host().fault = sim::Host::Fault::refuse;
+  Get third(pool), fourth(pool);  // one dial for both
+  CHECK(f.run_until([&] { return third.failure && fourth.failure; }));
+}
+
+TEST_CASE("pool: max_concurrent_streams of the cluster bounds the streams of a connection") {
+  config::Cluster config;
+  config.h2_concurrent_streams_max = 2;
+  PoolFixture f(config, {"10.0.0.1:80"}, true);
+  f.origins[0]->script = [](const sim::SeenRequest&) { return sim::Reaction{.delay = Duration{10'000}}; };
+  auto& pool = f.pool(config::Cluster::Protocol::http2);
+  std::vector<std::unique_ptr<Get>> gets;
+  for (int i = 0; i < 5; ++i) gets.push_back(std::make_unique<Get>(pool));
+  const auto running = [&] { return std::ranges::count_if(gets, [](const auto& get) { return get->is_running(); }); };
+  REQUIRE(f.run_until([&] { return running() > 0; }));
+  CHECK(f.run_until([&] { return std::ranges::all_of(gets, [](const auto& get) { return get->ok(); }); }));
+  CHECK(f.dialer.dials >= 3);
+}
+
 TEST_CASE("pool: draining lets what runs and who waits finish, then everything is gone") {
   PoolFixture f;
   f.origins[0]->script = [](const sim::SeenRequest&) { return sim::Reaction{.delay = Duration{10'000}}; };
