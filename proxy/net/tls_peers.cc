@@ -7,10 +7,12 @@
 namespace pillion::net {
 namespace {
 
-// The names follow from the certificate and the context.
+// The names follow from the certificate, unless it was not believed and only let in (trust_chain_verification:
+// ACCEPT_UNTRUSTED): the same certificate may have been believed at another time or for another host.
 std::string key_of(const TlsInfo& info) {
-  return fmt::format("{}\n{}\n{}\n{}\n{}\n{}", info.version, info.cipher, info.sni, info.alpn, info.local_uri_san,
-                     info.peer_certificate_hash);
+  const bool has_names = !info.peer_subject.empty() || !info.peer_uri_san.empty() || !info.peer_dns_sans.empty();
+  return fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n{}", info.version, info.cipher, info.sni, info.alpn, info.local_uri_san,
+                     has_names, info.peer_certificate_hash);
 }
 
 }  // namespace
@@ -25,6 +27,8 @@ std::string der_of(X509* certificate) {
 }
 
 std::shared_ptr<const TlsInfo> TlsPeers::share(TlsInfo&& info) {
+  // Whoever has no certificate could fill the table with names of servers that it asks for.
+  if (info.peer_certificate_hash.empty()) return std::make_shared<const TlsInfo>(std::move(info));
   const std::string key = key_of(info);
   const std::lock_guard lock(mutex_);
   if (const auto found = infos_.find(key); found != infos_.end()) return found->second;

@@ -17,6 +17,7 @@ constexpr std::string_view kDeltaMethod =
 // the responses that come together are done with.
 constexpr size_t kLargeResponseBytes = 256 * 1024;
 constexpr Duration kTidyAfter{100'000};
+constexpr Duration kTidyInterval{30'000'000};
 constexpr std::string_view kTypes[] = {kClusterType, kEndpointType, kListenerType, kRouteType, kSecretType};
 
 }  // namespace
@@ -90,10 +91,15 @@ void AdsClient::on_message(std::string_view message) {
   }
   stream_->acknowledge(*response, errors);
   refresh();
-  if (message.size() >= kLargeResponseBytes) tidy_timer_.start_after(executor_.timers, kTidyAfter);
+  if (message.size() >= kLargeResponseBytes) {
+    tidy_timer_.start(executor_.timers, std::max(executor_.now() + kTidyAfter, next_tidy_));
+  }
 }
 
+// Workers may wait for the allocator meanwhile, so a server that sends everything anew each second must not cause this
+// each second.
 void AdsClient::on_tidy() {
+  next_tidy_ = executor_.now() + kTidyInterval;
   return_free_memory();
 }
 

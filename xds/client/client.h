@@ -78,6 +78,7 @@ class AdsClient final : public rpc::GrpcCallEvents {
   event::Timer retry_timer_;
   event::Timer deadline_timer_;  // of the store's waiting
   event::Timer tidy_timer_;
+  Instant next_tidy_{};  // not before
   config::SnapshotPtr published_;
   bool asks_for_files_ = false;
   AdsClientStats stats_;

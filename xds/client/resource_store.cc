@@ -121,7 +121,17 @@ std::vector<ResourceError> ResourceStore::apply(const Response& response, Instan
     }
     case kKinds: break;
   }
-  for (const std::string& name : response.removed) remove(*kind, name);
+  std::set<std::string_view> sent;
+  if (!response.removed.empty()) {
+    for (const Received& received : response.resources) sent.insert(received.name);
+  }
+  for (const std::string& name : response.removed) {
+    if (sent.contains(name)) {
+      errors.push_back({name, "the response both sends and removes it"});
+    } else {
+      remove(*kind, name);
+    }
+  }
   if (errors.empty()) type_versions_[*kind] = response.version;
   return errors;
 }
@@ -130,6 +140,7 @@ template <class Message, class T, class Translate>
 void ResourceStore::take(Kind kind, Entries<T>& entries, const Response& response, Instant now, int64_t wall_now_us,
                          Translate translate, std::vector<ResourceError>& errors) {
   std::set<std::string> present;
+  bool has_unnamed = false;
   // Nobody asked for it: wanted() throws it away.
   const auto found_nowhere = [this, kind](const std::string& name) {
     return wanted_[kind] == nullptr || !wanted_[kind]->contains(name);
@@ -138,14 +149,17 @@ void ResourceStore::take(Kind kind, Entries<T>& entries, const Response& respons
     Message message;
     std::string name = received.name;
     const auto bad = [&](std::string reason) {
-      ResourceState& state = states_[kind][name];
-      state.rejected_version = received.version.empty() ? response.version : received.version;
-      state.rejected_reason = reason;
+      if (!name.empty()) {
+        ResourceState& state = states_[kind][name];
+        state.rejected_version = received.version.empty() ? response.version : received.version;
+        state.rejected_reason = reason;
+      }
       if (found_nowhere(name)) wanted_is_old_[kind] = true;
       errors.push_back({name, std::move(reason)});
     };
     if (auto unpacked = unpack_into(received.body, message); !unpacked) {
       bad(unpacked.error().to_string());
+      has_unnamed = has_unnamed || name.empty();
       if (!name.empty()) present.insert(name);
       continue;
     }
@@ -179,7 +193,8 @@ void ResourceStore::take(Kind kind, Entries<T>& entries, const Response& respons
     state = {version, std::make_shared<const std::string>(received.body.value()), wall_now_us, {}, {}};
     dirty_ = true;
   }
-  if (response.full_state) remove_absent(kind, entries, present);
+  // Which one cannot be read is not known, so none may be taken for absent.
+  if (response.full_state && !has_unnamed) remove_absent(kind, entries, present);
 }
 
 template <class T>

@@ -157,6 +157,29 @@ TEST_CASE("tls: bytes and the end that arrive together with the end of the hands
   }
 }
 
+TEST_CASE("tls: of a peer that was only let in no names are told, whoever was believed with that certificate before") {
+  for (const bool good_first : {true, false}) {
+    CAPTURE(good_first);
+    Plan server = mutual(web());
+    server.config.has_validation = server.config.require_client_certificate = false;
+    Plan client = mutual(cart());
+    client.config.validation.trust_chain_verification = false;
+    const auto server_context = net::make_server_context(server.config, server.secrets);
+    const auto client_context = net::make_client_context(client.config, client.secrets);
+    World good, bad;
+    const auto connect = [&](World& world, const char* host) {
+      world.connect(*server_context, *client_context, {.verify_host = host});
+      world.run();
+      REQUIRE(world.is_up());
+    };
+    if (good_first) connect(good, "web.shop");
+    connect(bad, "elsewhere.shop");
+    if (!good_first) connect(good, "web.shop");
+    CHECK(good.client.transport->tls()->peer_uri_san == kWeb);
+    CHECK(bad.client.transport->tls()->peer_uri_san == "");
+  }
+}
+
 TEST_CASE("tls: a pause holds plaintext, the end and leftovers until the last resume") {
   World w;
   w.connect(mutual(web()), mutual(cart()));

@@ -480,6 +480,31 @@ TEST_CASE("resource_store: full state removes what is absent; endpoints end with
   CHECK(f.build()->clusters.empty());
 }
 
+TEST_CASE("resource_store: full state with something unreadable removes nothing, since that may be anything") {
+  Fixture f;
+  f.give(kClusterType, {cluster("a"), cluster("b")}, true);
+  f.give(kEndpointType, {endpoints("a"), endpoints("b")});
+  REQUIRE(f.build()->clusters.size() == 2);
+  Received unreadable = cluster("b");
+  unreadable.name.clear();
+  unreadable.body.set_value("\xff\xff\xff\xff");
+  CHECK(f.give(kClusterType, {cluster("a"), unreadable}, true).size() == 1);
+  CHECK(f.build()->clusters.size() == 2);
+}
+
+TEST_CASE("resource_store: a response that sends a name and removes it is refused, and the name stays") {
+  Fixture f;
+  f.give(kClusterType, {cluster("a")}, true);
+  f.give(kEndpointType, {endpoints("a")});
+  REQUIRE(f.build()->clusters.size() == 1);
+  Received again = cluster("a", "connect_timeout: 2s", "2");
+  again.name = "a";
+  const auto errors = f.give(kClusterType, {again}, false, {"a"});
+  REQUIRE(errors.size() == 1);
+  CHECK(errors[0].name == "a");
+  CHECK(f.build()->clusters.size() == 1);
+}
+
 TEST_CASE("resource_store: a name that stands twice in a response is refused") {
   Fixture f;
   const auto errors = f.give(kClusterType, {cluster("a"), cluster("a")});
