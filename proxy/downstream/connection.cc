@@ -130,6 +130,10 @@ http::CodecLimits limits_of(const config::HttpConnectionManager& manager, const 
   limits.accept_http10 = manager.accept_http10;
   limits.carries_http1 = tls != nullptr && tls->alpn == config::kCarryAlpn;
   limits.extended_connect = manager.h2_allow_connect || limits.carries_http1;
+  // The peer speaks for many clients, who may all leave in one minute.
+  if (limits.carries_http1) {
+    limits.resets_per_minute_max = std::max(limits.resets_per_minute_max, 4 * limits.concurrent_streams_max);
+  }
   return limits;
 }
 
@@ -293,9 +297,12 @@ void HttpConnection::settle_end() {
 // === the end ===
 
 // The client may still be sending, and a socket that is closed with unread bytes is reset: the answer would be lost.
+// Who floods is not waited for: to read the rest of that for seconds is what he wants.
 void HttpConnection::linger() {
-  if (codec_->failure() != nullptr) count_failure(*codec_->failure());
-  const bool wait = !peer_ended_ && manager_.delayed_close_timeout.count() > 0;
+  const Error* const failure = codec_->failure();
+  if (failure != nullptr) count_failure(*failure);
+  const bool floods = failure != nullptr && failure->code == Code::flood;
+  const bool wait = !peer_ended_ && !floods && manager_.delayed_close_timeout.count() > 0;
   if (!half_closed_) transport_->shutdown_write();
   half_closed_ = true;
   if (!wait) {

@@ -102,6 +102,10 @@ void Listener::resume() {
 void Listener::on_readable() {
   loop_.refresh_now();
   for (int i = 0; i < kAcceptsPerTurn && accept_one(); ++i) {
+    if (!events_.is_busy()) continue;
+    pause();
+    pause_timer_.start_after(loop_.executor().timers, kPauseWhenBusy);
+    return;
   }
 }
 

@@ -17,6 +17,8 @@ class AcceptEvents {
  public:
   // The socket is not blocking and close-on-exec; the receiver owns it.
   virtual void on_accept(int fd) = 0;
+  // Asked after each: the rest waits in the backlog for kPauseWhenBusy.
+  virtual bool is_busy() const { return false; }
   virtual void on_no_descriptors() {}  // a client was turned away for want of one
 
  protected:
@@ -35,6 +37,7 @@ class Listener {
   static constexpr int kAcceptsPerTurn = 64;  // then others on the loop have their turn
   static constexpr int kAcceptsBeforeClose = 65'536;
   static constexpr Duration kPauseWithoutFds{100'000};
+  static constexpr Duration kPauseWhenBusy{1'000};
 
   // Errors: os says why (EADDRINUSE, EACCES, …), what says in which step.
   static Expected<std::unique_ptr<Listener>> open(event::Loop& loop, const ListenOptions& options,

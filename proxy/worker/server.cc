@@ -57,6 +57,7 @@ class ServerImpl final : public Server, private SocketEvents {
 
  private:
   static constexpr uint32_t kWorkersMax = 128;
+  static constexpr uint32_t kArrivingMax = 8;  // of one worker: about as many as it takes over in one turn
 
   // Files are there before the first line, and one that cannot be opened is told at once: an empty line opens it.
   void open_logs(const config::FilterChain& chain) {
@@ -76,6 +77,11 @@ class ServerImpl final : public Server, private SocketEvents {
       return a->connections() < b->connections();
     });
     (*fewest)->accept(fd, listener);
+  }
+
+  // Who connects faster than is served waits in the backlog, where that costs the clients who are connected nothing.
+  bool is_busy() const override {
+    return std::ranges::any_of(workers_, [](const auto& worker) { return worker->arriving() >= kArrivingMax; });
   }
 
   void on_turned_away(const config::Listener* listener) override {

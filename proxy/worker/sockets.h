@@ -19,6 +19,7 @@ namespace pillion::worker {
 class SocketEvents {
  public:
   virtual void on_accepted(int fd, const std::shared_ptr<const config::Listener>& listener) = 0;
+  virtual bool is_busy() const = 0;  // enough was accepted for the moment
   // Turned away: by a listener that has no descriptors left, or (null) by the bound on what waits for a configuration.
   virtual void on_turned_away(const config::Listener* listener) = 0;
 
@@ -46,6 +47,7 @@ class Sockets {
   struct Socket final : net::AcceptEvents {
     explicit Socket(Sockets& s) : sockets(s) {}
     void on_accept(int fd) override { sockets.on_accept(*this, fd); }
+    bool is_busy() const override { return sockets.events_.is_busy(); }
     void on_no_descriptors() override { sockets.events_.on_turned_away(target.get()); }
     Sockets& sockets;
     std::unique_ptr<net::Listener> listener;         // null: could not be bound

@@ -18,14 +18,19 @@ struct Publish final : event::Message {
 };
 
 struct Accepted final : event::Message {
-  Accepted(Runtime& r, int f, std::shared_ptr<const config::Listener> l) : runtime(r), fd(f), listener(std::move(l)) {}
+  Accepted(Runtime& r, int f, std::shared_ptr<const config::Listener> l, std::atomic<uint32_t>& a)
+      : runtime(r), fd(f), listener(std::move(l)), arriving(a) {}
   ~Accepted() override {
     if (fd >= 0) ::close(fd);
   }
-  void run() override { runtime.accept(std::exchange(fd, -1), std::move(listener)); }
+  void run() override {
+    arriving.fetch_sub(1, std::memory_order_relaxed);
+    runtime.accept(std::exchange(fd, -1), std::move(listener));
+  }
   Runtime& runtime;
   int fd;
   std::shared_ptr<const config::Listener> listener;
+  std::atomic<uint32_t>& arriving;
 };
 
 struct Drain final : event::Message {
@@ -68,7 +73,8 @@ void Worker::publish(config::SnapshotPtr snapshot) {
 
 void Worker::accept(int fd, std::shared_ptr<const config::Listener> listener) {
   connections_.fetch_add(1, std::memory_order_relaxed);
-  loop_.post(std::make_unique<Accepted>(runtime_, fd, std::move(listener)));
+  arriving_.fetch_add(1, std::memory_order_relaxed);
+  loop_.post(std::make_unique<Accepted>(runtime_, fd, std::move(listener), arriving_));
 }
 
 void Worker::drain_listeners(bool inbound_only) {

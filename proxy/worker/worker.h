@@ -21,6 +21,7 @@ class Worker {
   void accept(int fd, std::shared_ptr<const config::Listener> listener);
   void drain_listeners(bool inbound_only);
 
+  uint32_t arriving() const { return arriving_.load(std::memory_order_relaxed); }  // accepted, not yet taken over
   uint64_t connections() const { return connections_.load(std::memory_order_relaxed); }
 
  private:
@@ -30,6 +31,7 @@ class Worker {
   StatRegistry& registry_;
   StatSlab slab_;
   std::atomic<uint64_t> connections_{0};
+  std::atomic<uint32_t> arriving_{0};
   event::Loop loop_;
   Runtime runtime_;
   std::unique_ptr<event::Thread> thread_;
