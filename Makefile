@@ -39,6 +39,7 @@ test: deps-test build build-tests  ## unit tests, fuzz corpora, golden files; bl
 
 .PHONY: conformance
 conformance: deps-test build build-tests  ## h2spec, h2specd and our own suites against the binary: a line each with cases and passed
+	ninja -C $(BUILD) -j$(JOBS) perf_load
 	PILLION_BIN=$(abspath $(BUILD))/pillion python3 tests/conformance/conformance.py
 
 .PHONY: asan

@@ -14,7 +14,7 @@ import sys
 import kit
 
 QUICK = ["h2spec", "h2specd", "vectors", "limits"]
-SLOW = ["splits", "faults", "testssl"]
+SLOW = ["splits", "faults", "testssl", "slow_attacks", "floods"]
 
 
 def main():
