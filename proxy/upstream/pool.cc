@@ -139,7 +139,7 @@ Pool::Room Pool::expected_room() const {
 Expected<void> Pool::dial_for_waiters() {
   const size_t per_dial = expected_room().streams;
   while (waiting_ > dials_.count() * per_dial) {
-    const bool is_only = dials_.empty() && !may_come_free();
+    const bool is_only = dials_.empty() && !has_connections();
     const uint32_t priority = waiters_.back().priority_;
     const ClusterContext& cluster = context();
     BreakerCounts& counts = cluster.counts(priority);
