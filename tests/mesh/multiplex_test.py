@@ -184,7 +184,6 @@ def test_a_sidecar_that_drains_loses_no_request(w):
 
 
 def main_inside(work, wanted):
-    failed, passed = 0, 0
     began = time.monotonic()
     try:
         w = base.World(work)
@@ -193,22 +192,8 @@ def main_inside(work, wanted):
         print("FAIL the mesh did not come up")
         return 1
     print(f"ok   the mesh is up ({time.monotonic() - began:.1f} s)")
-    for name, test in [(name, value) for name, value in globals().items() if name.startswith("test_")]:
-        if wanted and not any(word in name for word in wanted):
-            continue
-        start = time.monotonic()
-        try:
-            test(w)
-            passed += 1
-            print(f"ok   {name[5:].replace('_', ' ')} ({time.monotonic() - start:.1f} s)")
-        except Exception as error:  # the others still have something to say
-            failed += 1
-            print(f"FAIL {name[5:].replace('_', ' ')} ({time.monotonic() - start:.1f} s): {error}")
-            traceback.print_exc(file=sys.stdout)
-    if failed:
-        w.mesh.tell_logs()
-    print(f"{passed} passed, {failed} failed in {time.monotonic() - began:.0f} s")
-    return 1 if failed or not passed else 0
+    tests = [(name, value) for name, value in globals().items() if name.startswith("test_")]
+    return base.run_tests(w, tests, wanted, began)
 
 
 def main():
